@@ -1,0 +1,162 @@
+"""A plan and the ledger's items, as values. Rule: what is written here decides the rest; nothing here acts.
+
+A plan is one lane of one shard, the records after `after` up to and including `last`. A lane's item is the one
+place that says what is committed; see `rules.py` for how it may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from tailrace.commit.ports import CommitFacts
+from tailrace.nouns import START, Identity
+
+PLAN_INLINE_BYTES_MAX = 64 * 1024  # a larger list of names goes to an object; DynamoDB items end at 400 KiB
+
+
+class Counts(NamedTuple):
+    """Events by what became of them. `received == stored + rejected + filtered`."""
+
+    received: int = 0
+    stored: int = 0
+    rejected: int = 0
+    filtered: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Plan(NamedTuple):
+    """One cut, made durable before anything of it is written."""
+
+    chain: int
+    generation: int  # of the owner that wrote it into the ledger last
+    after: str
+    last: str
+    records: int
+    positions_digest: str
+    counts: Counts
+    names: tuple[str, ...]  # every object it may write, sorted, the commit file last
+    digests: tuple[tuple[str, str], ...] = ()
+    shelf: str = ""  # the object that holds `names` when they are too many for the item
+
+    def covers(self, other: Plan) -> bool:
+        """Is the other plan the same cut of the same records?"""
+        return (self.after, self.last, self.records, self.positions_digest) == (
+            other.after,
+            other.last,
+            other.records,
+            other.positions_digest,
+        )
+
+
+class Item(NamedTuple):
+    """A lane's item in the ledger."""
+
+    generation: int = 0
+    watermark: str = START
+    chain: int = 0
+    committed_generation: int = 0
+    plan: Plan | None = None
+    totals: Counts = Counts()
+    records: int = 0
+    failures: int = 0  # opens in a row that ended neither in a commit nor in a goodbye
+    suspect: str = START  # careful mode: the record in hand
+    poison: tuple[str, ...] = ()  # careful mode: records that killed a child
+    stopped: str = ""  # why the shard waits for a person
+
+
+def item_to_dict(item: Item) -> dict[str, Any]:
+    """Return the item as plain values for a store."""
+    out: dict[str, Any] = item._asdict()
+    out["totals"] = item.totals._asdict()
+    out["poison"] = list(item.poison)
+    out["plan"] = None if item.plan is None else plan_to_dict(item.plan)
+    return out
+
+
+def plan_to_dict(plan: Plan) -> dict[str, Any]:
+    out: dict[str, Any] = plan._asdict()
+    out["counts"] = plan.counts._asdict()
+    out["names"] = list(plan.names)
+    out["digests"] = dict(plan.digests)
+    return out
+
+
+def item_from_dict(raw: Mapping[str, Any]) -> Item:
+    """Read an item back; members that this version does not know are refused by the constructor."""
+    fields = {k: v for k, v in raw.items() if k in Item._fields}
+    fields["totals"] = Counts(**raw["totals"])
+    fields["poison"] = tuple(raw.get("poison", ()))
+    fields["plan"] = None if raw.get("plan") is None else plan_from_dict(raw["plan"])
+    return Item(**fields)
+
+
+def plan_from_dict(raw: Mapping[str, Any]) -> Plan:
+    fields = dict(raw)
+    fields["counts"] = Counts(**raw["counts"])
+    fields["names"] = tuple(raw["names"])
+    fields["digests"] = tuple(sorted(raw["digests"].items()))
+    return Plan(**fields)
+
+
+class PositionsDigest:
+    """A running digest of the records of a batch, in order."""
+
+    def __init__(self) -> None:
+        self._hash = blake2b(digest_size=16)
+        self.records = 0
+
+    def add(self, positions: list[str]) -> None:
+        """Take the positions of more records, each `<sequence>/<sub>`."""
+        if positions:
+            self._hash.update("\n".join(positions).encode() + b"\n")
+            self.records += len(positions)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def lane_key(stream: str, shard: str, lane: str) -> str:
+    """Return the ledger key of a lane's item."""
+    return f"lane/{stream}/{shard}/{lane}"
+
+
+def app_key(application: str) -> str:
+    """Return the ledger key of the application's item."""
+    return f"app/{application}"
+
+
+def stem(identity: Identity, chain: int) -> str:
+    """Return what the object names of one plan share. Nothing of it is the clock's or chance's."""
+    return f"{identity.epoch}-{identity.stream}-{identity.shard}-{chain:010d}"
+
+
+def commit_name(identity: Identity, chain: int) -> str:
+    """Return the name of a plan's commit file."""
+    return f"_commits/{identity.epoch}/{identity.stream}/{identity.shard}/{chain:010d}.json"
+
+
+def shelf_name(identity: Identity, lane: str, chain: int, generation: int) -> str:
+    """Return the name of the object that holds a large plan's names."""
+    return f"_plans/{identity.epoch}/{identity.stream}/{identity.shard}/{lane}/{chain:010d}.{generation}.json"
+
+
+def facts(identity: Identity, lane: str, plan: Plan, generation: int) -> CommitFacts:
+    """Return what the commit file of a plan says."""
+    return CommitFacts(
+        epoch=identity.epoch,
+        stream=identity.stream,
+        shard=identity.shard,
+        lane=lane,
+        chain=plan.chain,
+        generation=generation,
+        after=plan.after,
+        last=plan.last,
+        records=plan.records,
+        positions_digest=plan.positions_digest,
+        **plan.counts._asdict(),
+        digests=dict(plan.digests),
+    )

@@ -1,0 +1,104 @@
+"""The nouns every stage shares. Rule: plain values only; nothing here acts.
+
+Record -> Event -> Row -> Batch -> Plan. A *mark* is a record's position as zero-padded text, so that marks
+compare as text just as positions compare as numbers (sequence numbers have up to 56 digits).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+SEQUENCE_DIGITS = 64
+SUB_DIGITS = 10
+START = ""  # the mark before every record
+
+
+def mark(sequence: str, sub: int) -> str:
+    """Return the mark of a record: `<sequence, 64 digits>.<sub, 10 digits>`."""
+    return f"{sequence:0>{SEQUENCE_DIGITS}}.{sub:0{SUB_DIGITS}d}"
+
+
+def unmark(text: str) -> tuple[str, int]:
+    """Return (sequence without leading zeros, sub) of a mark."""
+    sequence, _, sub = text.partition(".")
+    return sequence.lstrip("0") or "0", int(sub)
+
+
+class Reason(NamedTuple):
+    """One thing that is wrong with an event."""
+
+    stage: str  # decode, parse, contract, schema, columns, internal
+    keyword: str  # what rule broke: json, base64, type, required, integer_range, ...
+    path: str  # JSON path inside the event, `$` for the whole
+    message: str  # for a person: what was found, what was expected
+
+
+class Record(msgspec.Struct, gc=False, rename={
+    "partition_key": "partitionKey",
+    "sequence": "sequenceNumber",
+    "sub": "subSequenceNumber",
+    "arrival_ms": "approximateArrivalTimestamp",
+}):
+    """One user record as the daemon delivers it. `fault` is set where the line itself could not be read."""
+
+    data: bytes
+    sequence: str
+    sub: int
+    arrival_ms: int
+    partition_key: str | None = None
+    fault: Reason | None = None
+
+
+class Rejected(NamedTuple):
+    """One event that is kept in quarantine, with every reason."""
+
+    reasons: tuple[Reason, ...]
+    sequence: str
+    sub: int
+    index: int  # in the record
+    arrival_ms: int
+    raw: bytes
+    event_type: str | None = None
+    schema: str | None = None  # `<event type>/<version>` it was judged by
+    tenant: str | None = None
+    event_id: str | None = None
+
+
+class Identity(NamedTuple):
+    """What makes a row's position unique in the world."""
+
+    stream: str
+    epoch: str
+    shard: str
+
+
+class Table(NamedTuple):
+    """One table of the lake: its path below the lake and its columns, in the files' order."""
+
+    name: str  # `page_view/v1`, `quarantine`
+    schema: pa.Schema
+    dictionary: tuple[str, ...]  # columns of low cardinality
+    sort: str | None = None  # rows are sorted by it within a row group
+
+
+class Rows(NamedTuple):
+    """Rows of one table."""
+
+    table: Table
+    batch: pa.RecordBatch
+
+
+class Outcome(NamedTuple):
+    """What a chunk of records became: `received == stored + rejected + filtered`, in events."""
+
+    rows: list[Rows]  # rejects among them, as rows of the quarantine table
+    received: int
+    stored: int
+    rejected: int
+    filtered: int
+    reasons: Counter[tuple[str, str, str]]  # (event type or "", stage, keyword) -> events rejected (first reason)
+    stored_by_type: Counter[str]
