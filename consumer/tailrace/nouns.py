@@ -53,7 +53,7 @@ class Record(msgspec.Struct, gc=False, rename={
     fault: Reason | None = None
 
 
-class Rejected(NamedTuple):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """One event that is kept in quarantine, with every reason."""
 
     reasons: tuple[Reason, ...]
