@@ -66,6 +66,8 @@ class Item(NamedTuple):
     suspect: str = START  # careful mode: the record in hand
     poison: tuple[str, ...] = ()  # careful mode: records that killed a child
     stopped: str = ""  # why the shard waits for a person
+    waived: int = 0  # the chain whose records a person accepted as they come
+    resolved: tuple[str, ...] = ()  # what persons accepted, in words
 
 
 def item_to_dict(item: Item) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def item_to_dict(item: Item) -> dict[str, Any]:
     out: dict[str, Any] = item._asdict()
     out["totals"] = item.totals._asdict()
     out["poison"] = list(item.poison)
+    out["resolved"] = list(item.resolved)
     out["plan"] = None if item.plan is None else plan_to_dict(item.plan)
     return out
 
@@ -86,10 +89,11 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
 
 
 def item_from_dict(raw: Mapping[str, Any]) -> Item:
-    """Read an item back; members that this version does not know are refused by the constructor."""
-    fields = {k: v for k, v in raw.items() if k in Item._fields}
+    """Read an item back. A member that this version does not know is a TypeError: an older version must not act on it."""
+    fields = dict(raw)
     fields["totals"] = Counts(**raw["totals"])
     fields["poison"] = tuple(raw.get("poison", ()))
+    fields["resolved"] = tuple(raw.get("resolved", ()))
     fields["plan"] = None if raw.get("plan") is None else plan_from_dict(raw["plan"])
     return Item(**fields)
 

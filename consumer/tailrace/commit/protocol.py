@@ -1,0 +1,208 @@
+"""The exactly-once protocol as two pure machines. Rule: what to do next follows from the state alone; nothing here acts.
+
+`Owner` is one child's hold on one lane. `Upload` is one object on its way to its name. A driver performs the effect
+that `effect` names and hands the reply to `after`; the model in the tests drives the same functions through every
+interleaving of a small world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from tailrace.commit import rules
+from tailrace.commit.plan import Item, Plan
+from tailrace.commit.rules import Already, Next, Refused, Verdict
+from tailrace.nouns import START
+
+UNREAD = -1
+
+Step = Literal["open", "fill", "prepare", "take_over", "write", "commit", "suspect", "leave", "stop", "lost", "stopped", "gone"]
+RESTING: frozenset[Step] = frozenset({"fill", "lost", "stopped", "gone"})
+
+
+class Owner(NamedTuple):
+    """One child's hold on one lane, and what it knows of the lane's item."""
+
+    step: Step = "open"
+    generation: int = 0
+    revision: int = UNREAD
+    item: Item = Item()
+    plan: Plan | None = None  # the plan in hand
+    mark: str = START  # the record in hand, in careful mode
+    why: str = ""
+
+
+class Read(NamedTuple):
+    """Read the lane's item: (revision, item) or None."""
+
+
+class Swap(NamedTuple):
+    """Write the item if the revision still stands: None, or (revision, item) as they are."""
+
+    expected: int
+    item: Item
+
+
+class Write(NamedTuple):
+    """Bring every object of the plan to its name: True, or False when a later owner's stands there."""
+
+    plan: Plan
+
+
+class Lost(NamedTuple):
+    """The reply did not come: it may have happened or not."""
+
+
+Effect = Read | Swap | Write
+Reply = tuple[int, Item] | None | bool | Lost
+
+
+def cut(owner: Owner, draft: Plan) -> Owner:
+    """A batch is full: make its plan, or take the open one over with its own names added.
+
+    `draft` needs no chain or generation. A replay that is not the open plan's cut stops the shard.
+    """
+    item = owner.item
+    if item.plan is None:
+        plan = draft._replace(chain=item.chain + 1, generation=owner.generation)
+        return owner._replace(step="prepare", plan=plan)
+    opened = item.plan
+    names = tuple(sorted({*opened.names, *draft.names}, key=commit_last))
+    plan = draft._replace(chain=opened.chain, generation=owner.generation, names=names)
+    if opened.covers(plan) or item.waived == opened.chain:
+        return owner._replace(step="take_over", plan=plan)
+    why = (
+        f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} up to {opened.last};"
+        f" a replay brought {draft.records} up to {draft.last}"
+    )
+    return owner._replace(step="stop", why=why)
+
+
+def commit_last(name: str) -> tuple[bool, str]:
+    """Sort key of planned names: the commit file comes after what it speaks of."""
+    return (name.startswith("_commits/"), name)
+
+
+def suspect(owner: Owner, mark: str) -> Owner:
+    """Careful mode: note the record in hand before it is touched."""
+    return owner._replace(step="suspect", mark=mark)
+
+
+def leave(owner: Owner) -> Owner:
+    """Say goodbye in good order."""
+    return owner._replace(step="leave")
+
+
+def verdict(owner: Owner) -> Verdict:
+    """Ask the law of the step about the item as it is known."""
+    match owner.step:
+        case "open":
+            return rules.opening(owner.item)
+        case "prepare" if owner.plan is not None:
+            return rules.preparing(owner.item, owner.generation, owner.plan)
+        case "take_over" if owner.plan is not None:
+            return rules.taking_over(owner.item, owner.generation, owner.plan)
+        case "commit" if owner.plan is not None:
+            return rules.committing(owner.item, owner.generation, owner.plan.chain)
+        case "suspect":
+            return rules.suspecting(owner.item, owner.generation, owner.mark)
+        case "leave":
+            return rules.leaving(owner.item, owner.generation)
+        case "stop":
+            return rules.stopping(owner.item, owner.generation, owner.why)
+    raise AssertionError(f"no law for {owner.step}")
+
+
+def effect(owner: Owner) -> Effect:
+    """Name what must be done next. Only for an owner that is not resting."""
+    if owner.step == "write" and owner.plan is not None:
+        return Write(owner.plan)
+    if owner.revision == UNREAD:
+        return Read()
+    judged = verdict(owner)
+    assert isinstance(judged, Next), judged  # `after` has seen to the others
+    return Swap(owner.revision, judged.item)
+
+
+def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
+    """Return the owner as the reply leaves it."""
+    if isinstance(reply, Lost):
+        return owner if isinstance(done, Write) else owner._replace(revision=UNREAD)
+    if isinstance(done, Write):
+        return owner._replace(step="commit") if reply else _lost(owner, "a later owner's object stands at a planned name")
+    if isinstance(done, Swap) and reply is None:
+        return _granted(owner._replace(revision=done.expected + 1, item=done.item))
+    assert not isinstance(reply, bool)
+    revision, item = reply if reply is not None else (0, Item())
+    owner = owner._replace(revision=revision, item=item)
+    judged = verdict(owner)
+    match judged:
+        case Next():
+            return owner
+        case Already():
+            return _granted(owner)
+        case Refused(why):
+            return _lost(owner, why)
+
+
+def _granted(owner: Owner) -> Owner:
+    match owner.step:
+        case "open":
+            step: Step = "stopped" if owner.item.stopped else "fill"
+            return owner._replace(step=step, generation=owner.item.generation, why=owner.item.stopped)
+        case "prepare" | "take_over":
+            return owner._replace(step="write")
+        case "commit":
+            return owner._replace(step="fill", plan=None)
+        case "suspect":
+            return owner._replace(step="fill")
+        case "leave":
+            return owner._replace(step="gone")
+        case "stop":
+            return owner._replace(step="stopped", plan=None)
+    raise AssertionError(f"nothing is granted at {owner.step}")
+
+
+def _lost(owner: Owner, why: str) -> Owner:
+    return owner._replace(step="lost", plan=None, why=why)
+
+
+class Upload(NamedTuple):
+    """One object on its way to its planned name."""
+
+    generation: int
+    step: Literal["create", "head", "replace", "done", "superseded"] = "create"
+    etag: str = ""
+
+
+def uploaded(upload: Upload, reply: bool | None | tuple[str, int] | Lost) -> Upload:
+    """Return the upload as the reply leaves it.
+
+    The reply of `create` and `replace` is whether it was stored; of `head` the (etag, generation) that stands there, or None.
+    """
+    match upload.step, reply:
+        case ("create" | "head" | "replace"), Lost():
+            return upload._replace(step="create", etag="")
+        case "create", True:
+            return upload._replace(step="done")
+        case "create", False:
+            return upload._replace(step="head")
+        case "head", None:
+            return upload._replace(step="create")
+        case "head", (str(etag), int(generation)):
+            if generation == upload.generation:
+                return upload._replace(step="done")
+            if generation > upload.generation:
+                return upload._replace(step="superseded")
+            return upload._replace(step="replace", etag=etag)
+        case "replace", True:
+            return upload._replace(step="done")
+        case "replace", False:
+            return upload._replace(step="head", etag="")
+    raise AssertionError(f"{upload.step} has no reply {reply!r}")
+
+
+def meta(epoch: str, chain: int, generation: int) -> Mapping[str, str]:
+    """Return what every object carries, in its bytes and beside them."""
+    return {"epoch": epoch, "chain": str(chain), "generation": str(generation)}

@@ -1,0 +1,147 @@
+"""How a lane's item may change. Rule: each function is one law of the ledger, pure, and every store obeys the same ones.
+
+A law looks at the item as it stands and answers `Next` (the item to write, by compare-and-swap on its revision),
+`Already` (one's own write stands there: its reply was lost), or `Refused` (somebody opened later, or a person is needed).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tailrace.commit.plan import Item, Plan
+from tailrace.nouns import START
+
+CAREFUL_AFTER_FAILURES = 3  # opens in a row without a commit or a goodbye
+
+
+class Next(NamedTuple):
+    """Write this item."""
+
+    item: Item
+
+
+class Already(NamedTuple):
+    """It is written: go on."""
+
+
+class Refused(NamedTuple):
+    """It must not be written."""
+
+    why: str
+
+
+Verdict = Next | Already | Refused
+
+
+def opening(item: Item | None) -> Next:
+    """A child takes the shard over: everyone who opened earlier is refused from now on."""
+    item = item or Item()
+    poison = item.poison
+    if item.suspect != START and item.suspect not in poison:
+        poison = (*poison, item.suspect)  # the last child died with this record in hand
+    return Next(
+        item._replace(
+            generation=item.generation + 1,
+            failures=item.failures + 1,
+            suspect=START,
+            poison=poison,
+        )
+    )
+
+
+def preparing(item: Item, generation: int, plan: Plan) -> Verdict:
+    """A cut becomes durable, before anything of it is written."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.plan is not None:
+        return Already() if item.plan == plan else Refused("another plan is open")
+    if item.stopped:
+        return Refused("stopped")
+    if plan.chain != item.chain + 1 or plan.after != item.watermark:
+        return Refused("the plan does not follow what is committed")
+    return Next(item._replace(plan=plan))
+
+
+def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
+    """An open plan gets its new owner's generation and names, and keeps its own: the same cut, never fewer names."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.plan is None:
+        return Refused("no plan is open")
+    if item.plan == plan:
+        return Already()
+    if item.stopped:
+        return Refused("stopped")
+    if plan.chain != item.plan.chain or not set(item.plan.names) <= set(plan.names):
+        return Refused("not the open plan")
+    if not item.plan.covers(plan) and item.waived != plan.chain:
+        return Refused("other records than the plan counted")
+    return Next(item._replace(plan=plan))
+
+
+def committing(item: Item, generation: int, chain: int) -> Verdict:
+    """What the open plan names is written: the watermark moves."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.plan is None:
+        mine = item.chain == chain and item.committed_generation == generation
+        return Already() if mine else Refused("no plan is open")
+    if item.plan.chain != chain:
+        return Refused("another plan is open")
+    plan = item.plan
+    return Next(
+        item._replace(
+            watermark=plan.last,
+            chain=plan.chain,
+            committed_generation=generation,
+            plan=None,
+            totals=item.totals.plus(plan.counts),
+            records=item.records + plan.records,
+            failures=0,
+            suspect=START,
+            poison=tuple(m for m in item.poison if m > plan.last),
+            waived=0,
+        )
+    )
+
+
+def suspecting(item: Item, generation: int, mark: str) -> Verdict:
+    """Careful mode: this record is in hand; if nothing more is heard, it was the one. START: none is."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.suspect == mark:
+        return Already()
+    return Next(item._replace(suspect=mark))
+
+
+def leaving(item: Item, generation: int) -> Verdict:
+    """A child stops in good order: its open was no failure."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.failures == 0 and item.suspect == START:
+        return Already()
+    return Next(item._replace(failures=0, suspect=START))
+
+
+def stopping(item: Item, generation: int, why: str) -> Verdict:
+    """The shard waits for a person: a replay delivered other records than the open plan counted."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.stopped:
+        return Already()
+    return Next(item._replace(stopped=why, failures=0))
+
+
+def resolving(item: Item, *, accept: bool) -> Verdict:
+    """A person decides for a stopped shard: try once more, or accept the records that come as the plan's.
+
+    The generation rises, so that nobody who saw the item before acts on it.
+    """
+    if not item.stopped:
+        return Refused("the shard is not stopped")
+    resolved = item.resolved
+    waived = 0
+    if accept and item.plan is not None:
+        waived = item.plan.chain
+        resolved = (*resolved, f"chain {item.plan.chain}: {item.plan.records} records were planned; {item.stopped}")
+    return Next(item._replace(generation=item.generation + 1, stopped="", waived=waived, resolved=resolved, failures=0))
