@@ -6,7 +6,14 @@ Every key stands, with a comment, in `properties/reference.toml`; a test holds t
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -129,3 +136,216 @@ class Settings(Section):
     world: World = World()
     serve: Serve = Serve()
     logs: Logs = Logs()
+
+
+DEFAULT_PATH = "properties/tailrace.toml"
+PREFIX = "TAILRACE_"
+SECTIONS: Mapping[str, type[Section]] = get_type_hints(Settings)
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; one line: where it stands, its key, what was found and what was expected."""
+
+
+def load(path: str | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a file (None: the defaults) with the variables of `environ` laid over them.
+
+    Raises SettingsError for a file that cannot be read, and for anything unknown or unusable in it or in `environ`.
+    """
+    found: dict[str, dict[str, object]] = {}
+    sources: dict[tuple[str, str], str] = {}
+    for section, key, value in _file_values(path) if path else ():
+        found.setdefault(section, {})[key] = _typed(f"{path}: [{section}] {key}", SECTIONS[section], key, value)
+        sources[section, key] = f"{path}: [{section}] {key}"
+    for name, section, key, text in _variables(environ):
+        value = _typed(name, SECTIONS[section], key, _from_text(_hints(SECTIONS[section])[key], text))
+        found.setdefault(section, {})[key] = value
+        sources[section, key] = name
+    settings = Settings(**{name: SECTIONS[name](**keys) for name, keys in found.items()})  # type: ignore[arg-type]
+    _check(settings, sources)
+    return settings
+
+
+def dump(settings: Settings) -> bytes:
+    """Return the settings as JSON, for the processes below this one: they read neither file nor environment."""
+    return msgspec.json.encode(settings)
+
+
+def load_resolved(path: str) -> Settings:
+    """Return the settings that `dump` wrote to a file."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
+
+
+def _hints(section: type[Section]) -> dict[str, Any]:
+    return get_type_hints(section)
+
+
+def _file_values(path: str) -> list[tuple[str, str, object]]:
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: no TOML: {error}") from None
+    values = []
+    for section, table in document.items():
+        if section not in SECTIONS:
+            raise SettingsError(f"{path}: [{section}] is no section{_nearest(section, SECTIONS, '[{}]')}")
+        if not isinstance(table, dict):
+            raise SettingsError(f"{path}: [{section}]: expected a section, found {_shown(table)}")
+        for key, value in table.items():
+            if key not in _hints(SECTIONS[section]):
+                near = _nearest(key, _hints(SECTIONS[section]))
+                raise SettingsError(f"{path}: [{section}] {key} is no setting{near}")
+            values.append((section, key, value))
+    return values
+
+
+def _variables(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+    known = {
+        f"{PREFIX}{section}_{key}".upper(): (section, key) for section, kind in SECTIONS.items() for key in _hints(kind)
+    }
+    values = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise SettingsError(f"{name} (a variable) is no setting{_nearest(name, known)}")
+        values.append((name, *known[name], environ[name]))
+    return values
+
+
+def _nearest(word: str, known: Mapping[str, object], form: str = "{}") -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {form.format(close[0])}?)" if close else ""
+
+
+def _from_text(kind: Any, text: str) -> object:
+    """Return what a variable's text stands for; text that does not fit is left for the type check to refuse."""
+    text = text.strip()
+    if get_origin(kind) is tuple:
+        return [part.strip() for part in text.split(",")] if text else []
+    if kind is bool:
+        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _typed(where: str, section: type[Section], key: str, value: object) -> object:
+    kind = _hints(section)[key]
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{where}: expected {_expected(kind)}, found {_shown(value)}") from None
+
+
+def _expected(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(_shown(choice) for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return "a list of text"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
+
+
+def _shown(value: object) -> str:
+    return msgspec.json.encode(value).decode() if isinstance(value, str | bool | list | tuple) else str(value)
+
+
+# ---- what a value must be, beyond its type
+
+Check = tuple[Callable[[Any], bool], str]
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters; DynamoDB takes 255
+_ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+
+
+def _between(low: float, high: float = math.inf) -> Check:
+    bound = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:.15g}"
+    return (lambda value: low <= value <= high and math.isfinite(value), bound)
+
+
+def _start_is_good(text: str) -> bool:
+    if text in {"TRIM_HORIZON", "now"}:
+        return True
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _lake_is_good(uri: str) -> bool:
+    return "://" not in uri or _BUCKET.fullmatch(uri) is not None
+
+
+def _paths_are_good(paths: tuple[str, ...]) -> bool:
+    return all(path.strip() and all(part for part in path.split(".")) for path in paths)
+
+
+_ENDPOINTS: Check = (lambda text: not text or bool(_ENDPOINT.fullmatch(text)), "http://host:port or https://host")
+_MORE_THAN_0: Check = (lambda value: 0 < value < math.inf, "more than 0")
+_PATHS: Check = (_paths_are_good, "dotted paths without empty parts")
+_PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
+
+CHECKS: Mapping[str, Check] = {
+    "stream.name": (lambda text: not text or bool(_NAME.fullmatch(text)), "1 to 128 of A-Z a-z 0-9 _ . -"),
+    "stream.region": (lambda text: bool(re.fullmatch(r"[a-z0-9-]+", text)), "a region, like eu-west-1"),
+    "stream.start": (_start_is_good, "TRIM_HORIZON, now, or a time with its zone, like 2026-01-31T00:00:00Z"),
+    "aws.credentials": (lambda text: bool(re.fullmatch(r"[^\s=]+(=[^\s=]+)?.*", text)), "a provider's class name"),
+    "aws.kinesis_endpoint": _ENDPOINTS,
+    "aws.dynamodb_endpoint": _ENDPOINTS,
+    "aws.s3_endpoint": _ENDPOINTS,
+    "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
+    "kcl.worker_id": _PLAIN,
+    "kcl.max_records": _between(1, 10_000),
+    "kcl.idle_ms": _between(200),
+    "kcl.failover_ms": _between(2000),
+    "kcl.lease_assignment_ms": _between(0),
+    "kcl.max_leases": _between(1),
+    "kcl.shutdown_grace_s": _between(1),
+    "kcl.turn_timeout_s": _between(1),
+    "kcl.heap_mb": (lambda value: value == 0 or value >= 64, "0, or at least 64"),
+    "kcl.line_mb": _between(1),
+    "kcl.tick_ms": _between(0),
+    **{f"contract.{key}": _PATHS for key, kind in _hints(Contract).items() if get_origin(kind) is tuple},
+    "contract.event_type": (lambda paths: bool(paths) and _paths_are_good(paths), "one dotted path or more"),
+    "contract.default_tenant": (lambda text: bool(text.strip()), "some text"),
+    "limits.event_bytes_max": _between(1, 10 * MIB),
+    "limits.depth_max": _between(1, 256),
+    "limits.properties_max": _between(1),
+    "limits.tenant_chars_max": _between(1, 1024),
+    "schemas.path": (lambda text: bool(text.strip()), "a folder"),
+    "lake.uri": (_lake_is_good, "s3://bucket/prefix or a directory"),
+    "lake.codec_level": _between(1, 22),
+    "lake.row_group_rows": _between(1),
+    "lake.past_days": _between(0),
+    "lake.future_hours": _between(0),
+    "lake.spool_memory_mb": _between(1),
+    "lake.upload_threads": _between(1, 64),
+    "flush.rows": _between(1),
+    "flush.bytes": _between(1),
+    "flush.age_s": _MORE_THAN_0,
+    "flush.objects": _between(1),
+    "ledger.table": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
+    "ledger.path": (lambda text: bool(text.strip()), "a file"),
+    "world.patience_s": _MORE_THAN_0,
+    "serve.host": (lambda text: bool(text.strip()), "a host name or an address"),
+    "serve.port": _between(0, 65_535),
+    "serve.silence_s": _MORE_THAN_0,
+}
+
+
+def _check(settings: Settings, sources: Mapping[tuple[str, str], str]) -> None:
+    for name, (good, expected) in CHECKS.items():
+        section, key = name.split(".")
+        value = getattr(getattr(settings, section), key)
+        if not good(value):
+            where = sources.get((section, key), f"[{section}] {key}")
+            raise SettingsError(f"{where}: expected {expected}, found {_shown(value)}")
+    if settings.lake.codec == "gzip" and settings.lake.codec_level > 9:  # gzip's own bound
+        where = sources.get(("lake", "codec_level"), "[lake] codec_level")
+        raise SettingsError(f"{where}: expected 1 to 9 with codec gzip, found {settings.lake.codec_level}")
