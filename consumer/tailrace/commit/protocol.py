@@ -66,17 +66,17 @@ def cut(owner: Owner, draft: Plan) -> Owner:
     item = owner.item
     if item.plan is None:
         plan = draft._replace(chain=item.chain + 1, generation=owner.generation)
-        return owner._replace(step="prepare", plan=plan)
+        return _judged(owner._replace(step="prepare", plan=plan))
     opened = item.plan
     names = tuple(sorted({*opened.names, *draft.names}, key=commit_last))
     plan = draft._replace(chain=opened.chain, generation=owner.generation, names=names)
     if opened.covers(plan) or item.waived == opened.chain:
-        return owner._replace(step="take_over", plan=plan)
+        return _judged(owner._replace(step="take_over", plan=plan))
     why = (
         f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} up to {opened.last};"
         f" a replay brought {draft.records} up to {draft.last}"
     )
-    return owner._replace(step="stop", why=why)
+    return _judged(owner._replace(step="stop", why=why))
 
 
 def commit_last(name: str) -> tuple[bool, str]:
@@ -86,12 +86,12 @@ def commit_last(name: str) -> tuple[bool, str]:
 
 def suspect(owner: Owner, mark: str) -> Owner:
     """Careful mode: note the record in hand before it is touched."""
-    return owner._replace(step="suspect", mark=mark)
+    return _judged(owner._replace(step="suspect", mark=mark))
 
 
 def leave(owner: Owner) -> Owner:
     """Say goodbye in good order."""
-    return owner._replace(step="leave")
+    return _judged(owner._replace(step="leave"))
 
 
 def verdict(owner: Owner) -> Verdict:
@@ -130,14 +130,19 @@ def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     if isinstance(reply, Lost):
         return owner if isinstance(done, Write) else owner._replace(revision=UNREAD)
     if isinstance(done, Write):
-        return owner._replace(step="commit") if reply else _lost(owner, "a later owner's object stands at a planned name")
+        if not reply:
+            return _lost(owner, "a later owner's object stands at a planned name")
+        return _judged(owner._replace(step="commit"))
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
     assert not isinstance(reply, bool)
     revision, item = reply if reply is not None else (0, Item())
-    owner = owner._replace(revision=revision, item=item)
-    judged = verdict(owner)
-    match judged:
+    return _judged(owner._replace(revision=revision, item=item))
+
+
+def _judged(owner: Owner) -> Owner:
+    """Apply the law of the step to the item as it is known."""
+    match verdict(owner):
         case Next():
             return owner
         case Already():

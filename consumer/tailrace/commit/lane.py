@@ -1,0 +1,311 @@
+"""One lane of one shard: a batch that fills while the last one is written. Rule: every effect is one the protocol named.
+
+The main thread opens, fills and cuts; one worker thread prepares, writes and commits. The owner's state belongs to the
+worker while a plan is in flight, and to the main thread otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from tailrace.commit import protocol
+from tailrace.commit.batch import Batch, FlushLimits, Part
+from tailrace.commit.ledger import LaneLedger
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import Plan, commit_name, facts, stem
+from tailrace.commit.ports import Body, Filling, Place, Sink, WorldError
+from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Swap, Upload
+from tailrace.commit.rules import CAREFUL_AFTER_FAILURES
+from tailrace.nouns import START, Identity, Outcome
+
+WAIT_STEP_S = 0.2  # how often a wait looks whether the daemon still lives
+
+
+class Say(Protocol):
+    """Told of everything that happens, for logs, metrics and tests."""
+
+    def __call__(self, what: str, /, **facts: object) -> None: ...
+
+
+class Lane:
+    """A batch, a ledger item, a sink and the thread between them."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        ledger: LaneLedger,
+        place: Place,
+        sink: Sink,
+        limits: FlushLimits,
+        *,
+        digests: tuple[tuple[str, str], ...],
+        patience: Callable[[], Patience],
+        say: Say,
+        alive: Callable[[], None],
+        uploads: int = 4,
+    ) -> None:
+        self.name = name
+        self._identity = identity
+        self._ledger = ledger
+        self._place = place
+        self._sink = sink
+        self._limits = limits
+        self._digests = digests
+        self._patience = patience
+        self._say = say
+        self._alive = alive  # raises or exits when nobody waits for this child any more
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
+        self._uploads = ThreadPoolExecutor(uploads, thread_name_prefix=f"put-{name}")
+        self._flight: Future[None] | None = None
+        self._owner = Owner()
+        self.taken = START  # mark of the last record taken in
+        self.watermark = START  # mark of the last record committed
+        self.forced = START  # where the open plan that was found ends
+        self._batch = Batch(START)
+        self._filling: Filling = sink.start()
+
+    # -- the life of a lane, on the main thread ------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take the lane over: raise the generation, find the watermark and the open plan."""
+        self._owner = owner = self._drive(Owner(), {})
+        item = owner.item
+        self.taken = self.watermark = item.watermark
+        self.forced = item.plan.last if item.plan is not None else START
+        self._batch = Batch(self.watermark)
+        self._say(
+            "opened",
+            lane=self.name,
+            generation=owner.generation,
+            chain=item.chain,
+            watermark=item.watermark,
+            open_plan=item.plan.chain if item.plan else None,
+            failures=item.failures,
+            stopped=item.stopped or None,
+        )
+
+    @property
+    def state(self) -> str:
+        """`fill` while all is well; `lost` or `stopped` for good."""
+        return self._owner.step if self._flight is None else "fill"
+
+    @property
+    def why(self) -> str:
+        return self._owner.why
+
+    @property
+    def careful(self) -> bool:
+        """Did the last children die too often without a commit?"""
+        return self._flight is None and self._owner.item.failures > CAREFUL_AFTER_FAILURES
+
+    @property
+    def poison(self) -> tuple[str, ...]:
+        """Records that killed a child."""
+        return self._owner.item.poison
+
+    def boundaries(self) -> tuple[str, ...]:
+        """Marks after which records must be split for this lane."""
+        return tuple(m for m in (self.watermark, self.forced) if m != START)
+
+    def add(self, part: Part, outcome: Outcome, now_ms: int) -> int:
+        """Take a part in, unless it is committed already. Returns the events skipped as replayed."""
+        if self.state != "fill" or part.last <= self.taken:
+            return outcome.received if self.state == "fill" else 0
+        if self.forced != START and part.last > self.forced:
+            self.cut("forced")  # the replay went past the plan's last record
+            self.settle()
+            if self.state != "fill":
+                return 0
+        self._batch.add(part, outcome, now_ms)
+        self._filling.add(outcome.rows)
+        self.taken = part.last
+        if part.last == self.forced:
+            self.cut("forced")
+        return 0
+
+    def flush_due(self, now_ms: int) -> None:
+        """Cut the batch if it is time."""
+        self.check()
+        if self.state != "fill" or self.forced != START:
+            return
+        why = self._batch.due(now_ms, self._filling.objects, self._limits)
+        if why and not (why == "age" and self._flight is not None):  # age alone does not make the daemon wait
+            self.cut(why)
+
+    def caught_up(self) -> None:
+        """Nothing more is there to come: a plan that still waits for its last record waits in vain."""
+        if self.forced != START:
+            self.cut("forced")
+
+    def cut(self, why: str) -> None:
+        """Hand the batch to the worker. Waits while the last one is still in flight."""
+        self.settle()
+        if self.state != "fill" or not (self._batch or self.forced != START):
+            return
+        batch, filling = self._batch, self._filling
+        self._batch = Batch(batch.last if batch else self.watermark)
+        self._filling = self._sink.start()
+        self.forced = START
+        self._flight = self._worker.submit(self._commit, batch, filling, why)
+
+    def flush(self, within_s: float | None = None) -> bool:
+        """Cut and wait until all is committed, or the time is over. True when nothing is left in hand."""
+        self.caught_up()
+        self.settle(within_s)
+        if self._flight is None:
+            self.cut("flush")
+            self.settle(within_s)
+        return self._flight is None and not self._batch
+
+    def settle(self, within_s: float | None = None) -> None:
+        """Wait for the plan in flight; raises what its worker raised."""
+        waited = 0.0
+        while self._flight is not None and (within_s is None or waited < within_s):
+            wait([self._flight], timeout=WAIT_STEP_S)
+            waited += WAIT_STEP_S
+            self.check()
+            self._alive()
+
+    def check(self) -> None:
+        """See whether the plan in flight has landed."""
+        flight = self._flight
+        if flight is None or not flight.done():
+            return
+        self._flight = None
+        flight.result()
+        self.watermark = max(self.watermark, self._owner.item.watermark)
+        if self._owner.step != "fill":
+            self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
+            self.drop()
+
+    def suspect(self, mark: str) -> None:
+        """Careful mode: make it durable that this record is in hand. START: none is."""
+        self.settle()
+        if self.state == "fill":
+            self._owner = self._drive(protocol.suspect(self._owner, mark), {})
+
+    def leave(self) -> None:
+        """Say goodbye in good order. Only with nothing in flight."""
+        if self._flight is None and self._owner.step == "fill":
+            self._owner = self._drive(protocol.leave(self._owner), {})
+
+    def drop(self) -> None:
+        """Forget what is in hand."""
+        self._filling.drop()
+        self._batch = Batch(self.watermark)
+        self.forced = START
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._uploads.shutdown(wait=False, cancel_futures=True)
+
+    def stopped_item(self) -> bool:
+        """Does the ledger still say that this shard waits for a person?"""
+        found = self._ledger.read()
+        return found is not None and bool(found[1].stopped)
+
+    # -- one plan, on the worker thread --------------------------------------------------------------------------
+
+    def _commit(self, batch: Batch, filling: Filling, why: str) -> None:
+        try:
+            chain = self._owner.item.chain + 1
+            own = (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
+            owner = protocol.cut(self._owner, batch.draft(own, self._digests))
+            bodies: dict[str, Body] = {}
+            if owner.plan is not None and owner.step in {"prepare", "take_over"}:
+                plan = owner.plan
+                about = facts(self._identity, self.name, plan, owner.generation)
+                self._say("cut", lane=self.name, chain=plan.chain, generation=owner.generation, why=why, step=owner.step)
+                bodies = filling.seal(plan.names[:-1], about)
+            self._owner = self._drive(owner, bodies)
+        finally:
+            filling.drop()
+
+    def _drive(self, owner: Owner, bodies: dict[str, Body]) -> Owner:
+        patience = self._patience()
+        while owner.step not in RESTING:
+            effect = protocol.effect(owner)
+            reply: protocol.Reply
+            if isinstance(effect, protocol.Write):
+                reply = self._write(effect.plan, owner.generation, bodies)
+                patience = self._patience()
+            else:
+                try:
+                    reply = self._touch_ledger(effect)
+                except WorldError as error:
+                    self._say("trouble", lane=self.name, what="ledger", error=str(error))
+                    patience.wait(error)
+                    reply = Lost()
+            before, owner = owner, protocol.after(owner, effect, reply)
+            self._tell(before, owner)
+        return owner
+
+    def _touch_ledger(self, effect: Read | Swap) -> protocol.Reply:
+        if isinstance(effect, Read):
+            return self._ledger.read()
+        return self._ledger.swap(effect.expected, effect.item)
+
+    def _tell(self, before: Owner, now: Owner) -> None:
+        plan = before.plan
+        if plan is None or now.step == before.step:
+            return
+        about = {"lane": self.name, "chain": plan.chain, "generation": before.generation}
+        if now.step == "write":
+            self._say("prepared", **about, records=plan.records, objects=len(plan.names), taken_over=before.step == "take_over")
+        elif now.step == "commit":
+            self._say("written", **about)
+        elif before.step == "commit" and now.step == "fill":
+            self._say("committed", **about, last=plan.last, records=plan.records, **plan.counts._asdict())
+
+    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body]) -> bool:
+        """Bring every object to its name, the commit file after all others. False when a later owner was there."""
+        *others, last = plan.names
+        if not all(self._all_of(others, plan.chain, generation, bodies)):
+            return False
+        self._place.sync()
+        stored = self._put(last, bodies[last], plan.chain, generation)
+        self._place.sync()
+        return stored
+
+    def _all_of(self, names: Sequence[str], chain: int, generation: int, bodies: dict[str, Body]) -> list[bool]:
+        if len(names) == 1:
+            return [self._put(names[0], bodies[names[0]], chain, generation)]
+        flights = [self._uploads.submit(self._put, name, bodies[name], chain, generation) for name in names]
+        try:
+            return [flight.result() for flight in flights]
+        finally:
+            for flight in flights:
+                flight.cancel()
+            wait(flights)  # nothing of this plan may still be under way when its owner goes on or gives up
+
+    def _put(self, name: str, body: Body, chain: int, generation: int) -> bool:
+        patience = self._patience()
+        upload = Upload(generation)
+        about = protocol.meta(self._identity.epoch, chain, generation)
+        while upload.step not in {"done", "superseded"}:
+            reply: bool | tuple[str, int] | Lost | None
+            try:
+                reply = self._touch_place(upload, name, body, about)
+            except WorldError as error:
+                self._say("trouble", lane=self.name, what="place", object=name, error=str(error))
+                patience.wait(error)
+                reply = Lost()
+            upload = protocol.uploaded(upload, reply)
+        if upload.step == "done":
+            self._say("put", lane=self.name, chain=chain, generation=generation, object=name, bytes=body.length, rows=body.rows)
+        return upload.step == "done"
+
+    def _touch_place(
+        self, upload: Upload, name: str, body: Body, about: Mapping[str, str]
+    ) -> bool | tuple[str, int] | None:
+        match upload.step:
+            case "create":
+                return self._place.create(name, body, about)
+            case "replace":
+                return self._place.replace(name, body, upload.etag, about)
+        head = self._place.head(name)
+        return None if head is None else (head.etag, int(head.meta.get("generation", "0")))
