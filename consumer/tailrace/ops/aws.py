@@ -1,0 +1,97 @@
+"""What every AWS client here shares. Rule: an AWS error leaves as WorldError (try again) or WorldDenied (final).
+
+botocore tries twice by itself; longer patience is the caller's, who knows when to give up.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    DataNotFoundError,
+    InvalidConfigError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from tailrace.commit.ports import WorldDenied, WorldError
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+
+# Refusals that pass: throttling, a race that S3 wants repeated, and credentials that are renewed behind our back.
+PASSING = frozenset(
+    {
+        "ConditionalRequestConflict",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InternalError",
+        "InternalServerError",
+        "LimitExceededException",
+        "OperationAborted",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+FINAL = (
+    ConfigNotFound,
+    DataNotFoundError,
+    InvalidConfigError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+STATUS_PASSING_MIN = 500
+STATUS_CONFLICT = 409
+STATUS_THROTTLED = 429
+
+
+def config(connections: int = 10, *, s3_path_style: bool = False) -> Config:
+    """Return the configuration of a client that at most `connections` threads share."""
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=connections,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        s3={"addressing_style": "path" if s3_path_style else "auto"},
+    )
+
+
+def code(error: ClientError) -> str:
+    """Return the service's word for what went wrong, or the HTTP status when it has none."""
+    return str(error.response.get("Error", {}).get("Code") or status(error))
+
+
+def status(error: ClientError) -> int:
+    """Return the HTTP status of the refusal, 0 when unknown."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+
+
+def raise_world(error: ClientError | BotoCoreError, what: str) -> NoReturn:
+    """Raise the AWS error as the kind of trouble it is; `what` names the call and its target."""
+    if isinstance(error, ClientError):
+        passing = code(error) in PASSING or status(error) >= STATUS_PASSING_MIN or status(error) == STATUS_THROTTLED
+        text = f"{what}: {code(error)}: {error.response.get('Error', {}).get('Message', '')}"
+    else:
+        passing = not isinstance(error, FINAL)
+        text = f"{what}: {type(error).__name__}: {error}"
+    raise (WorldError if passing else WorldDenied)(text) from error
