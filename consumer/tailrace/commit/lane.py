@@ -110,21 +110,20 @@ class Lane:
         """Marks after which records must be split for this lane."""
         return tuple(m for m in (self.watermark, self.forced) if m != START)
 
-    def add(self, part: Part, outcome: Outcome, now_ms: int) -> int:
-        """Take a part in, unless it is committed already. Returns the events skipped as replayed."""
+    def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
+        """Take a part in, unless this lane has it already."""
         if self.state != "fill" or part.last <= self.taken:
-            return outcome.received if self.state == "fill" else 0
+            return
         if self.forced != START and part.last > self.forced:
             self.cut("forced")  # the replay went past the plan's last record
             self.settle()
             if self.state != "fill":
-                return 0
+                return
         self._batch.add(part, outcome, now_ms)
         self._filling.add(outcome.rows)
         self.taken = part.last
         if part.last == self.forced:
             self.cut("forced")
-        return 0
 
     def flush_due(self, now_ms: int) -> None:
         """Cut the batch if it is time."""
@@ -153,21 +152,21 @@ class Lane:
 
     def flush(self, within_s: float | None = None) -> bool:
         """Cut and wait until all is committed, or the time is over. True when nothing is left in hand."""
-        self.caught_up()
-        self.settle(within_s)
-        if self._flight is None:
+        left = self.settle(within_s)
+        if self._flight is None and (left is None or left > 0):
             self.cut("flush")
-            self.settle(within_s)
+            self.settle(left)
         return self._flight is None and not self._batch
 
-    def settle(self, within_s: float | None = None) -> None:
-        """Wait for the plan in flight; raises what its worker raised."""
-        waited = 0.0
-        while self._flight is not None and (within_s is None or waited < within_s):
+    def settle(self, within_s: float | None = None) -> float | None:
+        """Wait for the plan in flight; raises what its worker raised. Returns what is left of the time."""
+        left = within_s
+        while self._flight is not None and (left is None or left > 0):
             wait([self._flight], timeout=WAIT_STEP_S)
-            waited += WAIT_STEP_S
+            left = None if left is None else left - WAIT_STEP_S
             self.check()
             self._alive()
+        return left
 
     def check(self) -> None:
         """See whether the plan in flight has landed."""

@@ -1,0 +1,231 @@
+"""One shard's life. Rule: every turn of the daemon ends in exactly one answer, and nothing is answered that did not happen."""
+
+# The protocol's pipe moves away from fd 1 before any other import can print.
+from tailrace.kcl import fd
+
+PROTOCOL_FD = fd.take()
+
+# ruff: noqa: E402
+import faulthandler
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Never
+
+from tailrace import settings as settings_module
+from tailrace.kcl.daemon import Daemon
+from tailrace.kcl.protocol import (
+    ACTIONS,
+    CheckpointError,
+    DaemonGone,
+    Initialize,
+    LeaseLost,
+    Records,
+    ShardEnded,
+    ShutdownRequested,
+    Turn,
+)
+from tailrace.nouns import START, unmark
+from tailrace.ops import logs
+from tailrace.ops.clock import Clock, SystemClock
+from tailrace.shard import Shard
+
+GRACE_MARGIN_S = 5.0  # of the daemon's grace, kept for the checkpoint and the goodbye
+RESOLVE_LOOK_S = 5.0  # how often a stopped shard looks whether a person has decided
+CAUGHT_UP_TICKS = 3  # empty ticks at lag 0 in a row before an open plan waits in vain
+
+EXIT_FAILED = 1
+
+
+class Superseded(Exception):
+    """Another child opened later, yet the daemon feeds this one: only opening again can tell who is right."""
+
+
+class Resolved(Exception):
+    """A person has decided for the stopped shard: open again."""
+
+
+class Life:
+    """One child's way through the daemon's turns."""
+
+    def __init__(self, daemon: Daemon, open_shard: Callable[[str], Shard], clock: Clock, grace_s: float, failover_s: float) -> None:
+        self._daemon = daemon
+        self._open_shard = open_shard
+        self._clock = clock
+        self._grace_s = grace_s
+        self._failover_s = failover_s
+        self._checkpointed = START
+        self._ticks = 0
+        self._lost_since: float | None = None
+        self._looked = clock.monotonic()
+        self.say: Callable[..., None] = lambda *_, **__: None
+
+    def live(self) -> None:
+        """Answer turns until the daemon goes (DaemonGone), or something makes it wrong to go on."""
+        turns = self._daemon.turns()
+        first = next(turns)
+        assert isinstance(first, Initialize), first  # protocol.TURNS allows nothing else
+        shard = self._open_shard(first.shard)
+        shard.open()
+        self._daemon.answer(first)
+        for turn in turns:
+            self._tell(turn)
+            match turn:
+                case Records():
+                    self._records(shard, turn)
+                    self._checkpoint(shard)
+                case ShardEnded():
+                    self._end(shard)
+                case ShutdownRequested():
+                    if shard.state == "fill" and shard.flush(max(0.0, self._grace_s - GRACE_MARGIN_S)):
+                        shard.leave()
+                    self._checkpoint(shard)
+                case LeaseLost():
+                    shard.drop()
+            self._daemon.answer(turn)
+
+    def _tell(self, turn: Turn) -> None:
+        facts = {"action": ACTIONS[type(turn)]}
+        if isinstance(turn, Records):
+            self.say("turn", **facts, line_bytes=turn.line_bytes, millis_behind=turn.millis_behind)
+        else:
+            self.say("turn", **facts)
+
+    def _records(self, shard: Shard, turn: Records) -> None:
+        empty = True
+        for chunk in turn.chunks:
+            empty = empty and not chunk
+            if shard.state == "fill":
+                shard.add(chunk)
+        self._ticks = self._ticks + 1 if empty and turn.millis_behind == 0 else 0
+        match shard.state:
+            case "lost":
+                self._endure(fed=not empty)
+            case "stopped":
+                self._look(shard)
+            case _:
+                if self._ticks >= CAUGHT_UP_TICKS:
+                    shard.caught_up()
+                shard.flush_due()
+
+    def _endure(self, *, fed: bool) -> None:
+        """Another child owns the shard: answer without doing, for as long as the lease may take to move."""
+        self.say("lost_turn")
+        now = self._clock.monotonic()
+        self._lost_since = now if self._lost_since is None else self._lost_since
+        if fed and now - self._lost_since > 2 * self._failover_s:
+            raise Superseded("the daemon still feeds a shard that another child opened later")
+
+    def _look(self, shard: Shard) -> None:
+        """The shard waits for a person: look now and then whether one has decided."""
+        now = self._clock.monotonic()
+        if now - self._looked >= RESOLVE_LOOK_S:
+            self._looked = now
+            if shard.resolved():
+                raise Resolved("resolved: the shard is opened again")
+
+    def _checkpoint(self, shard: Shard) -> None:
+        if shard.state != "fill":
+            return
+        at = min(shard.watermark, shard.delivered)
+        if at <= self._checkpointed:
+            return
+        sequence, sub = unmark(at)
+        try:
+            self._daemon.checkpoint(sequence, sub)
+        except CheckpointError as error:
+            self.say("checkpointed", result=error.kind, error=error.name)
+            if error.kind == "invalid":
+                raise
+            return  # `retry`: the next turn tries again; `lost`: leaseLost follows
+        self._checkpointed = at
+        self.say("checkpointed", result="ok", at=at)
+
+    def _end(self, shard: Shard) -> None:
+        """Flush, then have KCL take the end; the turn is answered only after that."""
+        if shard.state == "fill":
+            shard.flush()
+        while shard.state == "stopped":
+            self._clock.sleep(RESOLVE_LOOK_S)
+            if self._daemon.gone():
+                raise DaemonGone("the daemon went while the shard waited for a person")
+            self._look(shard)
+        if shard.state == "lost":
+            raise Superseded("the shard ended, but another child opened it later")
+        pause_s = 0.2
+        while True:
+            try:
+                self._daemon.checkpoint_end()
+            except CheckpointError as error:
+                self.say("checkpointed", result=error.kind, error=error.name)
+                if error.kind != "retry" or pause_s > self._failover_s:
+                    raise
+                self._clock.sleep(pause_s)
+                pause_s *= 2
+            else:
+                break
+        self.say("checkpointed", result="ok", at="end of shard")
+        shard.leave()
+
+
+def main(argv: list[str]) -> Never:
+    """Entry point: `python -m tailrace.kcl.child SETTINGS.json`. Never returns: no thread or exit hook may delay the end."""
+    faulthandler.enable()
+    path = Path(argv[1])
+    settings = settings_module.load_resolved(path)
+    logs.configure(settings.logs.format, settings.logs.level, socket_path=str(path.parent / "log.sock"))
+    log = logs.get("child")
+    code = EXIT_FAILED
+    try:
+        _run(settings, log)
+    except DaemonGone as gone:
+        log.info("the daemon is gone", why=str(gone))
+        code = 0
+    except (Superseded, Resolved) as leave:
+        log.warning(str(leave))
+    except BaseException as error:  # noqa: BLE001 - the last word of this process, whatever it was
+        log.exception("child failed", error=repr(error))
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(settings: settings_module.Settings, log: logs.Log) -> None:
+    from tailrace.commit.stores import ledger_of  # noqa: PLC0415 - heavy imports come after the pipe is safe
+    from tailrace.kcl import lines  # noqa: PLC0415
+    from tailrace.kcl.preflight import epoch_of  # noqa: PLC0415
+    from tailrace.kcl.watch import Watch  # noqa: PLC0415
+    from tailrace.nouns import Identity  # noqa: PLC0415
+    from tailrace.schema.load import load  # noqa: PLC0415
+    from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
+    from tailrace.wiring import shard_of, tune  # noqa: PLC0415
+
+    tune()
+    clock = SystemClock()
+    daemon = Daemon(lines.Stdin(), PROTOCOL_FD)
+    book = load(settings.schemas.path)
+    store = ledger_of(settings, file_run=False)
+    place = place_of(settings)
+
+    def alive() -> None:
+        if daemon.gone():
+            os._exit(EXIT_FAILED)
+
+    def open_shard(shard_id: str) -> Shard:
+        identity = Identity(settings.stream.name, epoch_of(settings, store), shard_id)
+        watch = Watch(shard_id, log, clock, frozenset(book.types()))
+        life.say = watch
+        return shard_of(
+            settings, identity, book=book, store=store, place=place, clock=clock, say=watch, alive=alive
+        )
+
+    life = Life(daemon, open_shard, clock, settings.kcl.shutdown_grace_s, settings.kcl.failover_ms / 1000)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # the hot path makes no cycles; structs and columns are freed by reference counts
+    life.live()
+
+
+if __name__ == "__main__":
+    main(sys.argv)

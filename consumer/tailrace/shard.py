@@ -1,0 +1,147 @@
+"""One shard: records in, through the pipeline once, into every lane. Rule: a record is processed before it is taken, and taken by all lanes or by none.
+
+The careful mode stands here too: when children died again and again without a commit, each record is noted as suspect
+in the ledger before it is touched, and what raises, or killed a child, goes to quarantine by itself.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tailrace.commit.batch import Part, part_of, parts
+from tailrace.commit.lane import Lane, Say
+from tailrace.nouns import START, Outcome, Reason, Record
+
+CAREFUL_RECORDS_MAX = 200  # a careful batch is small, so that its commit comes soon
+TRACEBACK_CHARS_MAX = 4000
+
+
+class Pipeline(Protocol):
+    """What makes rows of records."""
+
+    def __call__(self, records: Sequence[Record]) -> Outcome: ...
+    def internal(self, record: Record, reason: Reason) -> Outcome:
+        """Return the outcome of a record that our own code cannot process: one reject."""
+
+
+class Shard:
+    """The pipeline and the lanes of one shard."""
+
+    def __init__(self, pipeline: Pipeline, lanes: Sequence[Lane], now_ms: Callable[[], int], say: Say) -> None:
+        self._pipeline = pipeline
+        self._lanes = lanes
+        self._now_ms = now_ms
+        self._say = say
+        self._careful_records = 0
+        self.delivered = START  # mark of the last record the daemon brought
+
+    def open(self) -> None:
+        """Take every lane over."""
+        for lane in self._lanes:
+            lane.open()
+
+    @property
+    def state(self) -> str:
+        """`fill`; else `lost` or `stopped`, whatever the worst lane says."""
+        states = {lane.state for lane in self._lanes}
+        return "lost" if "lost" in states else "stopped" if "stopped" in states else "fill"
+
+    @property
+    def why(self) -> str:
+        return "; ".join(lane.why for lane in self._lanes if lane.why)
+
+    @property
+    def watermark(self) -> str:
+        """Mark up to which every lane has committed."""
+        return min(lane.watermark for lane in self._lanes)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Process records and hand them to the lanes. Waits where a lane is full."""
+        if not records:
+            return
+        boundaries = [b for lane in self._lanes for b in lane.boundaries()]
+        for part in parts(records, boundaries):
+            self.delivered = max(self.delivered, part.last)
+            if part.last <= min(lane.taken for lane in self._lanes):
+                self._say("replayed", records=len(part.records))
+            elif any(lane.careful for lane in self._lanes):
+                self._add_carefully(part)
+            else:
+                self._hand_over(part, self._pipeline(part.records))
+
+    def _hand_over(self, part: Part, outcome: Outcome) -> None:
+        self._say("processed", records=len(part.records), bytes=part.bytes, last=part.records[-1].arrival_ms, outcome=outcome)
+        now_ms = self._now_ms()
+        for lane in self._lanes:
+            lane.add(part, outcome, now_ms)
+            lane.flush_due(now_ms)
+
+    def _add_carefully(self, part: Part) -> None:
+        first = self._lanes[0]  # one durable note is enough for the shard
+        for record in part.records:
+            single = part_of([record])
+            first.suspect(single.last)
+            if self.state != "fill":
+                return
+            self._hand_over(single, self._carefully(record, single.last))
+            self._careful_records += 1
+            if self._careful_records % CAREFUL_RECORDS_MAX == 0:
+                self._cut("careful")
+        first.suspect(START)
+
+    def _carefully(self, record: Record, mark: str) -> Outcome:
+        if any(mark in lane.poison for lane in self._lanes):
+            self._say("poison", sequence=record.sequence, sub=record.sub)
+            message = "a child died while it processed this record (crash, out of memory, or hang)"
+            return self._pipeline.internal(record, Reason("internal", "died", "$", message))
+        try:
+            return self._pipeline([record])
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - our own mistake must not stop the shard for ever
+            self._say("poison", sequence=record.sequence, sub=record.sub, error=repr(error))
+            text = traceback.format_exc()[-TRACEBACK_CHARS_MAX:]
+            return self._pipeline.internal(record, Reason("internal", type(error).__name__, "$", text))
+
+    def _cut(self, why: str) -> None:
+        for lane in self._lanes:
+            if lane.forced == START:
+                lane.cut(why)
+                lane.settle()
+
+    def flush_due(self) -> None:
+        """Cut what is due."""
+        now_ms = self._now_ms()
+        for lane in self._lanes:
+            lane.flush_due(now_ms)
+
+    def caught_up(self) -> None:
+        """Nothing more is in the shard by now."""
+        for lane in self._lanes:
+            lane.caught_up()
+
+    def flush(self, within_s: float | None = None) -> bool:
+        """Commit all that is in hand; True when nothing is left."""
+        for lane in self._lanes:
+            lane.caught_up()
+        return all([lane.flush(within_s) for lane in self._lanes])
+
+    def leave(self) -> None:
+        """Say goodbye in good order."""
+        for lane in self._lanes:
+            lane.leave()
+
+    def drop(self) -> None:
+        """Forget what is in hand and touch nothing."""
+        for lane in self._lanes:
+            lane.drop()
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+    def resolved(self) -> bool:
+        """Has a person decided, since this shard stopped?"""
+        return not any(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")

@@ -1,0 +1,69 @@
+"""Where a shard is put together. Rule: the one place that knows every part; the parts know only shapes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from tailrace import __version__
+from tailrace.commit.batch import FlushLimits
+from tailrace.commit.lane import Lane, Say
+from tailrace.commit.ledger import LaneLedger
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import LedgerStore, Place
+from tailrace.nouns import Identity
+from tailrace.ops.clock import Clock
+from tailrace.rows.pipeline import Pipeline
+from tailrace.schema.book import Book
+from tailrace.schema.contract import Contract
+from tailrace.settings import Settings
+from tailrace.shard import Shard
+from tailrace.sinks.lake.filling import LakeSink
+from tailrace.sinks.lake.layout import Layout
+
+LAKE = "lake"
+
+
+def shard_of(
+    settings: Settings,
+    identity: Identity,
+    *,
+    book: Book,
+    store: LedgerStore,
+    place: Place,
+    clock: Clock,
+    say: Say,
+    alive: Callable[[], None],
+    event_time_window: bool = True,
+) -> Shard:
+    """Build one shard: its pipeline and its lanes. Nothing is touched before `open`."""
+    rng = random.Random()  # noqa: S311 - jitter between retries
+    lake, flush = settings.lake, settings.flush
+    layout = Layout(
+        past_days=lake.past_days if event_time_window else 0,
+        future_hours=lake.future_hours if event_time_window else 0,
+        tenant_partition=lake.tenant_partition,
+    )
+    lane = Lane(
+        LAKE,
+        identity,
+        LaneLedger(store, place, identity, LAKE),
+        place,
+        LakeSink(lake, layout, book.tables()),
+        FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
+        digests=(("book", book.digest), ("code", __version__)),
+        patience=lambda: Patience(clock, settings.world.patience_s, rng.random),
+        say=say,
+        alive=alive,
+        uploads=lake.upload_threads,
+    )
+    pipeline = Pipeline(Contract.of(settings.contract), book, settings.limits, identity)
+    return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say)
+
+
+def tune() -> None:
+    """Set what a process that works on shards wants of its libraries: one core each, memory given back."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(2)
