@@ -24,21 +24,27 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the settings file."""
 
 
-class Stream(Section):
+class Stream(Section, frozen=True):
+    """The Kinesis data stream to read."""
+
     name: str = ""
     region: str = "us-east-1"
     start: str = "TRIM_HORIZON"  # or "now", or an ISO time: where a first start begins
     retrieval: Literal["POLLING", "FANOUT"] = "POLLING"
 
 
-class Aws(Section):
+class Aws(Section, frozen=True):
+    """Credentials and addresses."""
+
     credentials: str = "DefaultCredentialsProvider"
     kinesis_endpoint: str = ""
     dynamodb_endpoint: str = ""
     s3_endpoint: str = ""
 
 
-class Kcl(Section):
+class Kcl(Section, frozen=True):
+    """The daemon, its leases and its Java."""
+
     application: str = "tailrace"
     worker_id: str = ""  # empty: host name and process id
     max_records: int = 5000
@@ -56,7 +62,9 @@ class Kcl(Section):
     run_dir: str = ""  # empty: a temporary folder
 
 
-class Contract(Section):
+class Contract(Section, frozen=True):
+    """Where things stand in an event: dotted paths, the first that is there counts."""
+
     event_type: tuple[str, ...] = ("event_type", "eventType", "type", "name", "schema")
     schema_version: tuple[str, ...] = ("schema_version", "schemaVersion", "version")
     event_id: tuple[str, ...] = ("event_id", "eventId", "id")
@@ -71,18 +79,24 @@ class Contract(Section):
     default_tenant: str = "none"
 
 
-class Limits(Section):
+class Limits(Section, frozen=True):
+    """What an event may not exceed."""
+
     event_bytes_max: int = MIB
     depth_max: int = 64
     properties_max: int = 1000
     tenant_chars_max: int = 128
 
 
-class Schemas(Section):
+class Schemas(Section, frozen=True):
+    """The schema book."""
+
     path: str = "properties/schemas"
 
 
-class Lake(Section):
+class Lake(Section, frozen=True):
+    """Where and how Parquet files are kept."""
+
     uri: str = ""  # s3://bucket/prefix, or a directory
     codec: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
     codec_level: int = 1  # zstd and gzip only
@@ -94,34 +108,44 @@ class Lake(Section):
     upload_threads: int = 4
 
 
-class Flush(Section):
+class Flush(Section, frozen=True):
+    """When a plan is cut: at whichever comes first."""
+
     rows: int = 200_000
     bytes: int = 256 * MIB  # of record data
     age_s: float = 60.0
     objects: int = 400
 
 
-class Ledger(Section):
+class Ledger(Section, frozen=True):
+    """Where the ledger is kept."""
+
     table: str = "tailrace-ledger"
     path: str = ".tailrace/ledger.sqlite"  # file runs only
 
 
-class World(Section):
+class World(Section, frozen=True):
+    """How patient a child is with the services around it."""
+
     patience_s: float = 120.0  # how long an unreachable service is retried before the child gives up
 
 
-class Serve(Section):
+class Serve(Section, frozen=True):
+    """The address of metrics and health."""
+
     host: str = "127.0.0.1"
     port: int = 9464
     silence_s: float = 120.0  # /readyz turns red when no message came for so long
 
 
-class Logs(Section):
+class Logs(Section, frozen=True):
+    """How log lines look."""
+
     format: Literal["auto", "json", "text"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """Everything that can be set, by section."""
 
     stream: Stream = Stream()

@@ -159,7 +159,7 @@ def _settings_path(given: str | None) -> str | None:
 
 def _module(command: Command) -> CommandModule:
     try:
-        return importlib.import_module(command.module)  # type: ignore[return-value]
+        return importlib.import_module(command.module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "tailrace":
             raise
