@@ -1,0 +1,126 @@
+"""A batch's rows on their way into objects. Rule: the memory it holds is bounded, however many folders are open.
+
+Rows wait by folder until they make a row group. When all that waits outgrows `WAITING_BYTES_MAX`, the largest folder
+is written out as a smaller row group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tailrace.commit.committed import StoredObject, encode
+from tailrace.commit.ledger import BytesBody
+from tailrace.commit.plan import commit_name
+from tailrace.commit.ports import Body, CommitFacts
+from tailrace.nouns import Identity, Rows, Table
+from tailrace.settings import MIB, Lake
+from tailrace.sinks.lake.layout import Layout, split, table_of
+from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile
+
+WAITING_BYTES_MAX = 48 * MIB  # a filling and the one before it, which is being stored, fit in one child
+SUFFIX = ".parquet"
+
+
+class LakeSink(NamedTuple):
+    """What every filling of one lane shares."""
+
+    layout: Layout
+    form: Format
+    tables: Mapping[str, Table]  # by name: the columns of zero-row objects
+    envelope: pa.Schema  # the columns of a zero-row object of a table that is not known any more
+    spool_bytes: int = 64 * MIB
+    waiting_bytes: int = WAITING_BYTES_MAX
+
+    @classmethod
+    def of(cls, lake: Lake, tables: Mapping[str, Table], envelope: pa.Schema) -> LakeSink:
+        """Return the sink that the settings describe."""
+        return cls(
+            Layout(lake.past_days, lake.future_hours, lake.tenant_partition),
+            Format(lake.codec, lake.codec_level, lake.row_group_rows),
+            tables,
+            envelope,
+            lake.spool_memory_mb * MIB,
+        )
+
+    def start(self) -> LakeFilling:
+        """Return a new, empty filling."""
+        return LakeFilling(self)
+
+
+class LakeFilling:
+    """The open objects of one batch."""
+
+    def __init__(self, sink: LakeSink) -> None:
+        self._sink = sink
+        self._budget = Budget(sink.spool_bytes)
+        self._files: dict[str, ParquetFile] = {}
+        self._bodies: list[Body] = []
+        self._waiting_bytes = 0
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        return self._rows
+
+    @property
+    def objects(self) -> int:
+        return len(self._files)
+
+    def add(self, rows: Sequence[Rows]) -> None:
+        """Take rows in; full row groups are encoded at once."""
+        for part in rows:
+            for folder, batch in split(part, self._sink.layout):
+                self._add(folder, part.table, batch)
+
+    def _add(self, folder: str, table: Table, batch: pa.RecordBatch) -> None:
+        file = self._files.get(folder)
+        if file is None:
+            file = self._files[folder] = ParquetFile(table, self._sink.form, self._budget)
+        before = file.waiting_bytes
+        file.add(batch)
+        self._rows += batch.num_rows
+        self._waiting_bytes += file.waiting_bytes - before
+        while self._waiting_bytes > self._sink.waiting_bytes:
+            largest = max(self._files.values(), key=lambda one: one.waiting_bytes)
+            self._waiting_bytes -= largest.waiting_bytes
+            largest.write_waiting()
+
+    def names(self, stem: str) -> tuple[str, ...]:
+        """Return the names of the objects these rows need, sorted, without the commit file."""
+        return tuple(sorted(f"{folder}/{stem}{SUFFIX}" for folder in self._files))
+
+    def seal(self, names: Sequence[str], facts: CommitFacts) -> dict[str, Body]:
+        """Finish every object. Each of `names` gets a body (zero rows where nothing fills it), the commit file last."""
+        unplanned = self._files.keys() - {name.rpartition("/")[0] for name in names}
+        if unplanned:
+            message = f"rows without a planned name: {sorted(unplanned)}"
+            raise ValueError(message)
+        meta = {"epoch": facts.epoch, "chain": str(facts.chain), "generation": str(facts.generation)}
+        bodies: dict[str, Body] = {}
+        stored = []
+        for name in names:
+            table = table_of(name)
+            file = self._files.pop(name.rpartition("/")[0], None) or self._empty(table)
+            bodies[name] = body = file.close(meta)
+            self._bodies.append(body)
+            stored.append(StoredObject(name, table, body.rows, body.length, body.sha256))
+        identity = Identity(facts.stream, facts.epoch, facts.shard)
+        bodies[commit_name(identity, facts.chain)] = BytesBody(encode(facts, stored))
+        return bodies
+
+    def drop(self) -> None:
+        """Forget the rows and free what they held, finished bodies too."""
+        for file in self._files.values():
+            file.drop()
+        for body in self._bodies:
+            body.close()
+        self._files.clear()
+        self._bodies.clear()
+        self._waiting_bytes = self._rows = 0
+
+    def _empty(self, name: str) -> ParquetFile:
+        table = self._sink.tables.get(name) or Table(name, self._sink.envelope, ())
+        return ParquetFile(table, self._sink.form, self._budget)
