@@ -6,12 +6,14 @@ JSON, one object: the facts of the plan and, under `objects`, every object it wr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict
+from tailrace.commit.ports import CommitFacts, LedgerStore, Place
+from tailrace.nouns import Identity
 
-COMMITS = "_commits/"
+LAKE = "lake"  # the lane whose commit files these are
 VERSION = 1
 
 
@@ -58,3 +60,36 @@ def decode(data: bytes) -> CommitFile:
         message = f"no commit file: {error!r}"
         raise CommitFileError(message) from error
     return CommitFile(facts, objects)
+
+
+class Shard(NamedTuple):
+    """A shard's lake lane as the ledger knows it: what it says is committed, and only that, counts."""
+
+    identity: Identity
+    item: Item
+
+
+def epoch_of(ledger: LedgerStore, application: str) -> str | None:
+    """Return the epoch of the application, None before its first start."""
+    found = ledger.read(app_key(application))
+    return None if found is None else str(found[1]["epoch"])
+
+
+def shards_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = LAKE) -> Iterator[Shard]:
+    """Yield every shard whose lane has an item, in name order. An empty stream means every stream of the ledger."""
+    for key in ledger.keys(f"lane/{stream}/" if stream else "lane/"):
+        _, of, shard, name = key.split("/")
+        found = ledger.read(key) if name == lane else None
+        if found is not None:
+            yield Shard(Identity(of, epoch, shard), item_from_dict(found[1]))
+
+
+def commits_of(place: Place, shard: Shard) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:
+    """Yield (chain, commit file) of all that is committed, oldest first; None where the file is missing."""
+    for chain in range(1, shard.item.chain + 1):
+        try:
+            yield chain, decode(place.read(commit_name(shard.identity, chain)))
+        except FileNotFoundError:
+            yield chain, None
+        except CommitFileError as error:
+            yield chain, error

@@ -1,0 +1,99 @@
+"""`tailrace audit`. Rule: the exit status is the verdict.
+
+0: all holds. 1: something does not. 2: it could not be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from tailrace.commit.audit import CHECKS, Report, ShardReport, audit, to_json
+from tailrace.commit.committed import epoch_of
+from tailrace.commit.stores import ledger_of
+from tailrace.sinks.lake.places import place_of
+from tailrace.sinks.lake.read import ParquetReader
+
+NAME = "audit"
+HELP = "Prove from ledger, commit files and objects that each record is stored once."
+GROUP = "look"
+HEADINGS = ("shard", "plans", "received", "stored", "rejected", "filtered", "verdict")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--files", action="store_true", help="audit what `backfill` stored, by its local ledger")
+    parser.add_argument("--explain", action="store_true", help="say for each check what was compared, with numbers")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Audit the lake that the settings name; return the exit status."""
+    settings = args.settings
+    ledger = ledger_of(settings, file_run=args.files)
+    epoch = epoch_of(ledger, settings.kcl.application)
+    if epoch is None:
+        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
+        return 2
+    report = audit(ledger, place_of(settings), ParquetReader(), epoch, "" if args.files else settings.stream.name)
+    if args.json:
+        print(json.dumps(to_json(report), indent=1))
+    else:
+        _print(report, explain=args.explain)
+    return 0 if report.holds else 1
+
+
+def _print(report: Report, *, explain: bool) -> None:
+    lines = [HEADINGS, *[_line(shard) for shard in report.shards]]
+    if len(report.shards) > 1:
+        totals = [sum(column) for column in zip(*(shard.totals for shard in report.shards), strict=True)]
+        plans = sum(shard.chain for shard in report.shards)
+        lines.append(("all", f"{plans:,}", *[f"{n:,}" for n in totals], _verdict(holds=report.holds)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
+    for line in lines:
+        first, *numbers, verdict = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        print(first.strip().ljust(widths[0]), *numbers, verdict.strip(), sep="  ")
+    for shard in report.shards:
+        if explain:
+            _explain(shard)
+        for finding in shard.findings:
+            print(f"! {shard.shard}: {finding.check}: {finding.text}")
+        for note in shard.notes:
+            print(f"  {shard.shard}: {note}")
+    for finding in report.findings:
+        print(f"! {finding.check}: {finding.text}")
+    for note in report.notes:
+        print(f"  {note}")
+    print(_sentence(report))
+
+
+def _line(shard: ShardReport) -> tuple[str, ...]:
+    numbers = [f"{n:,}" for n in shard.totals]
+    return (shard.shard, f"{shard.chain:,}", *numbers, _verdict(holds=shard.holds))
+
+
+def _verdict(*, holds: bool) -> str:
+    return "holds" if holds else "DOES NOT HOLD"
+
+
+def _explain(shard: ShardReport) -> None:
+    print(f"\n{shard.shard}")
+    for check, meaning in CHECKS.items():
+        broken = sum(finding.check == check for finding in shard.findings)
+        state = f"{broken} findings" if broken else "holds"
+        print(f"  {check:<10}{meaning}")
+        numbers = shard.numbers.get(check, f"{shard.compared[check]} objects outside the committed plans")
+        print(f"  {'':<10}{numbers}; {shard.compared[check]:,} comparisons: {state}")
+
+
+def _sentence(report: Report) -> str:
+    findings = len(report.findings) + sum(len(shard.findings) for shard in report.shards)
+    if not report.shards:
+        return "Nothing is committed yet." if report.holds else f"{findings} findings."
+    if not report.holds:
+        return f"{findings} findings: the lake is not what the ledger says."
+    received, stored, rejected, filtered = (sum(c) for c in zip(*(s.totals for s in report.shards), strict=True))
+    return (
+        f"{received:,} received = {stored:,} stored + {rejected:,} rejected + {filtered:,} filtered: each exactly once."
+    )

@@ -1,0 +1,97 @@
+"""`tailrace where EVENT_ID`. Rule: an event is where the committed view has it, or it is said to be nowhere.
+
+Exit status: 0 found, 1 not found, 2 it could not be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.stores import ledger_of
+from tailrace.sinks.lake.layout import QUARANTINE
+from tailrace.sinks.lake.places import place_of
+from tailrace.sinks.lake.read import Found, Search
+
+NAME = "where"
+HELP = "Find one event: its record, plan, object and row group, or its reject."
+GROUP = "look"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("event_id", metavar="EVENT_ID", help="the event's own id, or the one derived from its position")
+    parser.add_argument("--files", action="store_true", help="look in what `backfill` stored, by its local ledger")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look the event up; return the exit status."""
+    settings = args.settings
+    ledger = ledger_of(settings, file_run=args.files)
+    epoch = epoch_of(ledger, settings.kcl.application)
+    if epoch is None:
+        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
+        return 2
+    search = Search(place_of(settings), args.event_id)
+    found = 0
+    for one in search.run(list(shards_of(ledger, epoch, "" if args.files else settings.stream.name))):
+        found += 1
+        print(json.dumps(_plain(one)) if args.json else _text(one))
+    if not args.json:
+        print(f"{found or 'not'} found; read {search.objects} objects.")
+    for name in search.missing:
+        print(f"tailrace: could not be looked at: {name}", file=sys.stderr)
+    return 0 if found else 1
+
+
+def _plain(one: Found) -> dict[str, object]:
+    facts = one.facts
+    sequence, sub, index = str(one.values["position"]).split("/")
+    plain: dict[str, object] = {
+        "found": "rejected" if one.table == QUARANTINE else "stored",
+        "table": one.table,
+        "row_id": one.values["row_id"],
+        "record": {
+            "stream": facts.stream,
+            "shard": facts.shard,
+            "sequence": sequence,
+            "sub": int(sub),
+            "index": int(index),
+        },
+        "plan": {"epoch": facts.epoch, "chain": facts.chain, "generation": facts.generation, "records": facts.records},
+        "object": {"name": one.object, "row_group": one.row_group, "row": one.row},
+        "received_at": str(one.values["received_at"]),
+    }
+    if one.table == QUARANTINE:
+        plain["reasons"] = json.loads(one.values["reasons"])
+    return plain
+
+
+def _text(one: Found) -> str:
+    plain = _plain(one)
+    facts = one.facts
+    sequence, sub, index = str(one.values["position"]).split("/")
+    lines = [
+        f"{plain['found']} in {one.table}, received {plain['received_at']}",
+        f"  record  {facts.stream} {facts.shard}, sequence {sequence}, sub-sequence {sub}, event {index}",
+        f"  plan    chain {facts.chain}, generation {facts.generation}, {facts.records} records",
+        f"  object  {one.object}",
+        f"  row     {one.row} of row group {one.row_group}, row_id {plain['row_id']}",
+    ]
+    if one.table == QUARANTINE:
+        lines += [f"  reason  {reason}" for reason in _reasons(one)]
+    return "\n".join(lines)
+
+
+def _reasons(one: Found) -> list[str]:
+    return [" ".join(str(part) for part in _parts(reason)) for reason in json.loads(one.values["reasons"])]
+
+
+def _parts(reason: dict[str, object] | list[object]) -> list[object]:
+    """A reason as its members, whichever way it was written."""
+    if isinstance(reason, list):
+        return reason
+    return [reason[key] for key in ("stage", "keyword", "path", "message") if key in reason]

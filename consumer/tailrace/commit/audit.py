@@ -1,0 +1,361 @@
+"""Proof that each record is stored once. Rule: everything is compared with something that was written by another step.
+
+Ledger, commit files and objects are three tellings of one story. Ranges of plans that neither overlap nor leave a gap,
+rows that lie in their plan's range, and no position twice within a plan: so no row stands twice in the whole lake, and
+no more than one plan is ever held in memory (of every object, a number that stands for its name).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from tailrace.commit.committed import LAKE, CommitFile, Shard, StoredObject, commits_of, shards_of
+from tailrace.commit.plan import Counts, PositionsDigest, item_from_dict, lane_key
+from tailrace.commit.ports import LedgerStore, Place
+from tailrace.nouns import START, mark, unmark
+
+READ_BYTES = 8 * 1024 * 1024
+QUARANTINE = "quarantine"
+NAMES_SHOWN = 5
+STEM = re.compile(r"(?P<shard>.+)-(?P<chain>\d{10})\.parquet")
+
+CHECKS: Mapping[str, str] = {
+    "commits": "the ledger's chain counts the plans; each has its commit file, which names its own shard and chain",
+    "ranges": "each plan begins where the one before ended; the last ends at the ledger's watermark",
+    "objects": "every object that a commit file names is there, with its bytes and its SHA-256",
+    "rows": "the objects' rows, counted, are what the commit file says; events are `stored`, quarantine is `rejected`",
+    "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records",
+    "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals",
+    "strays": "no object with rows lies in the lake that no committed or open plan names",
+}
+
+
+class Contents(NamedTuple):
+    """What is read from one object."""
+
+    row_ids: Sequence[str]
+    positions: Sequence[str]  # `<sequence>/<sub>/<index>`, one a row
+
+
+class Reader(Protocol):
+    """Knows the objects' format. Raises ValueError for bytes that are not in it."""
+
+    def rows(self, place: Place, name: str) -> int: ...
+    def contents(self, place: Place, name: str) -> Contents: ...
+
+
+class Finding(NamedTuple):
+    """Something that does not hold."""
+
+    check: str
+    text: str
+
+
+class ShardReport(NamedTuple):
+    """What was looked at in one shard, and what was found."""
+
+    stream: str
+    shard: str
+    chain: int
+    totals: Counts
+    findings: list[Finding]
+    compared: Counter[str]  # check -> comparisons
+    numbers: dict[str, str]  # check -> the numbers, for a person
+    notes: list[str]
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+
+class Report(NamedTuple):
+    """The whole lake."""
+
+    epoch: str
+    shards: list[ShardReport]
+    findings: list[Finding]  # of no shard that the ledger knows
+    notes: list[str]
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings and all(shard.holds for shard in self.shards)
+
+
+def audit(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str = "") -> Report:
+    """Compare the ledger, the commit files and the objects of every shard; then look for what none of them names."""
+    report = Report(epoch, [], [], [])
+    named: set[int] = set()
+    shards = list(shards_of(ledger, epoch, stream))
+    for shard in shards:
+        one = _ShardAudit(place, reader, shard)
+        one.run()
+        named |= one.named
+        report.shards.append(one.report)
+    _strays(ledger, place, reader, report, shards, named)
+    return report
+
+
+class _ShardAudit:
+    """One shard, plan after plan."""
+
+    def __init__(self, place: Place, reader: Reader, shard: Shard) -> None:
+        self._place = place
+        self._reader = reader
+        self._shard = shard
+        self.named: set[int] = set()
+        item = shard.item
+        self.report = ShardReport(
+            shard.identity.stream, shard.identity.shard, item.chain, item.totals, [], Counter(), {}, []
+        )
+        self._sums = Counts()
+        self._records = self._objects = self._bytes = self._rows = 0
+
+    def run(self) -> None:
+        item = self._shard.item
+        end: str | None = START  # None: unknown, the plan before is missing
+        files = 0
+        for chain, found in commits_of(self._place, self._shard):
+            if not isinstance(found, CommitFile):
+                why = "is missing" if found is None else f"cannot be read: {found}"
+                self._find("commits", f"chain {chain}: its commit file {why}: a hole after {_where(end)}")
+                end = None
+                continue
+            files += 1
+            self._commit(chain, found)
+            self._range(chain, found, end)
+            end = found.facts.last
+        self._same("ranges", "the last plan's end against the ledger's watermark", end or "", item.watermark)
+        for field, ours, theirs in zip(Counts._fields, self._sums, item.totals, strict=True):
+            self._same("sums", f"{field}, all commit files against the ledger", ours, theirs)
+        self._same("sums", "records, all commit files against the ledger", self._records, item.records)
+        self._law("the ledger's totals", item.totals)
+        self._note_state()
+        self.report.numbers.update(
+            commits=f"{files} commit files, chain {item.chain}",
+            ranges=f"{files} ranges, from {_where(START)} to {_where(item.watermark)}",
+            objects=f"{self._objects} objects, {self._bytes:,} bytes read and digested",
+            rows=f"{self._rows:,} rows counted",
+            positions=f"{self._rows:,} rows, {self._records:,} records",
+            sums=f"{self._sums.received:,} = {self._sums.stored:,} + {self._sums.rejected:,} + {self._sums.filtered:,}",
+        )
+
+    def _note_state(self) -> None:
+        item = self._shard.item
+        if item.plan is not None:
+            self.report.notes.append(
+                f"chain {item.plan.chain} is open: {item.plan.records} records up to {_where(item.plan.last)}"
+            )
+        if item.stopped:
+            self.report.notes.append(f"stopped, waits for `tailrace resolve`: {item.stopped}")
+
+    def _commit(self, chain: int, found: CommitFile) -> None:
+        facts, identity = found.facts, self._shard.identity
+        claimed = (facts.epoch, facts.stream, facts.shard, facts.chain)
+        expected = (identity.epoch, identity.stream, identity.shard, chain)
+        self._same("commits", f"chain {chain}: whose plan it is", claimed, expected)
+        if chain == self._shard.item.chain:
+            committed = self._shard.item.committed_generation
+            self._same("commits", f"chain {chain}: its generation against the ledger", facts.generation, committed)
+        counts = Counts(facts.received, facts.stored, facts.rejected, facts.filtered)
+        self._law(f"chain {chain}", counts)
+        self._sums = self._sums.plus(counts)
+        self._records += facts.records
+        whole = [entry for entry in found.objects if self._object(chain, entry)]
+        if len(whole) == len(found.objects):
+            self._contents(chain, found)
+
+    def _range(self, chain: int, found: CommitFile, end: str | None) -> None:
+        facts = found.facts
+        self._check("ranges", facts.after < facts.last, f"chain {chain}: ends before it begins")
+        if end is None:
+            return
+        kind = "a hole" if facts.after > end else "an overlap"
+        text = f"chain {chain}: begins after {_where(facts.after)}, the one before ended at {_where(end)}: {kind}"
+        self._check("ranges", facts.after == end, text)
+
+    def _object(self, chain: int, entry: StoredObject) -> bool:
+        """Compare the object's bytes with what was committed; True when they are the same."""
+        self.named.add(hash(entry.name))
+        try:
+            length, digest = _measured(self._place, entry.name)
+        except FileNotFoundError:
+            self._find("objects", f"chain {chain}: {entry.name} is not there; it had {entry.rows} rows")
+            return False
+        self._objects += 1
+        self._bytes += length
+        self._same("objects", f"chain {chain}: bytes of {entry.name}", length, entry.bytes)
+        self._same("objects", f"chain {chain}: SHA-256 of {entry.name}", digest, entry.sha256)
+        return (length, digest) == (entry.bytes, entry.sha256)
+
+    def _contents(self, chain: int, found: CommitFile) -> None:
+        """Compare the rows of a plan's objects with its commit file and its range."""
+        facts = found.facts
+        ids: list[str] = []
+        positions: list[str] = []
+        rows: Counter[bool] = Counter()  # is quarantine -> rows
+        for entry in found.objects:
+            try:
+                count = self._reader.rows(self._place, entry.name)
+                contents = self._reader.contents(self._place, entry.name) if count else Contents((), ())
+            except ValueError as error:
+                self._find("rows", f"chain {chain}: {entry.name} cannot be read: {error}")
+                return
+            self._same("rows", f"chain {chain}: rows of {entry.name}", count, entry.rows)
+            rows[entry.table == QUARANTINE] += count
+            ids.extend(contents.row_ids)
+            positions.extend(contents.positions)
+        self._rows += len(ids)
+        self._same("rows", f"chain {chain}: rows of events against `stored`", rows[False], facts.stored)
+        self._same("rows", f"chain {chain}: rows of quarantine against `rejected`", rows[True], facts.rejected)
+        self._unique(chain, "row_id", ids)
+        self._unique(chain, "position", positions)
+        self._inside(chain, found, positions)
+
+    def _unique(self, chain: int, what: str, values: list[str]) -> None:
+        distinct = set(values)
+        twice = len(values) - len(distinct)
+        sample = [value for value, count in Counter(values).items() if count > 1][:NAMES_SHOWN] if twice else []
+        self._check("positions", not twice, f"chain {chain}: {twice} rows repeat a {what}: {', '.join(sample)}")
+
+    def _inside(self, chain: int, found: CommitFile, positions: list[str]) -> None:
+        facts = found.facts
+        records = {position.rpartition("/")[0] for position in positions}
+        try:
+            marks = sorted((mark(sequence, int(sub)), f"{sequence}/{sub}") for sequence, sub in map(_halves, records))
+        except ValueError as error:
+            self._find("positions", f"chain {chain}: a row's position is none: {error}")
+            return
+        outside = [text for at, text in marks if not facts.after < at <= facts.last]
+        text = f"chain {chain}: {len(outside)} records outside its range: {', '.join(outside[:NAMES_SHOWN])}"
+        self._check("positions", not outside, text)
+        if facts.filtered:
+            return  # filtered events leave no row, so their records need not show
+        self._same("positions", f"chain {chain}: records seen in rows", len(marks), facts.records)
+        digest = PositionsDigest()
+        digest.add([text for _, text in marks])
+        self._same("positions", f"chain {chain}: digest of positions", digest.hexdigest(), facts.positions_digest)
+
+    def _law(self, whose: str, counts: Counts) -> None:
+        right = counts.stored + counts.rejected + counts.filtered
+        self._same("sums", f"{whose}: received against stored + rejected + filtered", counts.received, right)
+
+    def _same(self, check: str, what: str, ours: object, theirs: object) -> None:
+        self._check(check, ours == theirs, f"{what}: {ours} is not {theirs}")
+
+    def _check(self, check: str, holds: object, text: str) -> None:
+        self.report.compared[check] += 1
+        if not holds:
+            self.report.findings.append(Finding(check, text))
+
+    def _find(self, check: str, text: str) -> None:
+        self._check(check, holds=False, text=text)
+
+
+def _strays(
+    ledger: LedgerStore, place: Place, reader: Reader, report: Report, shards: Sequence[Shard], named: set[int]
+) -> None:
+    """Look at every object that no commit file named."""
+    by_stem = {
+        f"{shard.identity.epoch}-{shard.identity.stream}-{shard.identity.shard}": (shard, one)
+        for shard, one in zip(shards, report.shards, strict=True)
+    }
+    others = 0
+    uncommitted: Counter[str] = Counter()
+    for name in _unnamed(place, named):
+        stem = STEM.fullmatch(name.rpartition("/")[2])
+        if stem is None or not stem["shard"].startswith(report.epoch + "-"):
+            others += 1
+            continue
+        shard, one = by_stem.get(stem["shard"], (None, None))
+        if shard is None or one is None:
+            report.findings.extend(_judge(reader, place, name, "of a shard without an item in the ledger"))
+            continue
+        one.compared["strays"] += 1
+        # Preparing comes before writing, so the ledger as it stands now knows every plan that may have written this.
+        if int(stem["chain"]) > shard.item.chain and _prepared(ledger, shard, int(stem["chain"])):
+            uncommitted[stem["shard"]] += 1
+        else:
+            one.findings.extend(_judge(reader, place, name, "named by no committed plan"))
+    for text, count in uncommitted.items():
+        by_stem[text][1].notes.append(f"{count} uncommitted objects of a plan that is open, or was when this began")
+    if others:
+        report.notes.append(f"{others} objects of other epochs, other streams or other writers")
+
+
+def _prepared(ledger: LedgerStore, shard: Shard, chain: int) -> bool:
+    found = ledger.read(lane_key(shard.identity.stream, shard.identity.shard, LAKE))
+    if found is None:
+        return False
+    item = item_from_dict(found[1])
+    return chain <= item.chain or (item.plan is not None and item.plan.chain == chain)
+
+
+def _unnamed(place: Place, named: set[int]) -> Iterator[str]:
+    for name, _ in place.names(""):
+        if not name.startswith("_") and hash(name) not in named:
+            yield name
+
+
+def _judge(reader: Reader, place: Place, name: str, why: str) -> list[Finding]:
+    """An object without rows harms nobody: it was put at the name of a plan that its next owner filled otherwise."""
+    try:
+        rows = reader.rows(place, name)
+    except (ValueError, FileNotFoundError) as error:
+        return [Finding("strays", f"{name}, {why}, cannot be read: {error}")]
+    return [Finding("strays", f"{name}, {why}, has {rows} rows")] if rows else []
+
+
+def _measured(place: Place, name: str) -> tuple[int, str]:
+    digest, length = hashlib.sha256(), 0
+    with place.open(name) as source:
+        while piece := source.read(READ_BYTES):
+            digest.update(piece)
+            length += len(piece)
+    return length, digest.hexdigest()
+
+
+def _halves(record: str) -> tuple[str, str]:
+    sequence, slash, sub = record.partition("/")
+    if not (slash and sequence.isdecimal() and sub.isdecimal()):
+        raise ValueError(record)
+    return sequence, sub
+
+
+def _where(at: str | None) -> str:
+    if at is None:
+        return "an unknown record"
+    if at == START:
+        return "the start"
+    sequence, sub = unmark(at)
+    return f"{sequence}/{sub}"
+
+
+def to_json(report: Report) -> dict[str, object]:
+    """Return the report as plain values."""
+    return {
+        "holds": report.holds,
+        "epoch": report.epoch,
+        "findings": _plain(report.findings),
+        "notes": report.notes,
+        "shards": [
+            {
+                "stream": shard.stream,
+                "shard": shard.shard,
+                "chain": shard.chain,
+                "holds": shard.holds,
+                **shard.totals._asdict(),
+                "compared": dict(shard.compared),
+                "findings": _plain(shard.findings),
+                "notes": shard.notes,
+            }
+            for shard in report.shards
+        ],
+    }
+
+
+def _plain(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    return [finding._asdict() for finding in findings]
