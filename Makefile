@@ -59,7 +59,16 @@ $(STAMP): $(LOCKS) pyproject.toml
 	    amazon-kclpy==$$($(PY) -c 'import importlib.metadata as m; print(m.version("amazon-kclpy"))') && $(JARS_STAND) || { $(FETCH_FAILED); }; }
 	@touch $@
 
-JARS_STAND = $(PY) -m tailrace.kcl.jars
+JARS_STAND = $(PY) -c "$$JARS_CHECK"
+define JARS_CHECK
+import sys
+from tailrace.kcl import jars
+try:
+    jars.check(jars.folder(), jars.table())
+except jars.JarsError as error:
+    sys.exit(str(error))
+endef
+export JARS_CHECK
 FETCH_FAILED = echo; echo "The installation did not finish: the lines above name the file."; \
   echo "A package: its registry did not answer, or the file is not the locked one. Run make again; what has arrived is kept."; \
   echo "A jar: Maven Central did not answer, or too often asked (429). Wait a minute, run make again; or name a mirror:"; \
