@@ -37,12 +37,16 @@ class Reason(NamedTuple):
     message: str  # for a person: what was found, what was expected
 
 
-class Record(msgspec.Struct, gc=False, rename={
-    "partition_key": "partitionKey",
-    "sequence": "sequenceNumber",
-    "sub": "subSequenceNumber",
-    "arrival_ms": "approximateArrivalTimestamp",
-}):
+class Record(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "partition_key": "partitionKey",
+        "sequence": "sequenceNumber",
+        "sub": "subSequenceNumber",
+        "arrival_ms": "approximateArrivalTimestamp",
+    },
+):
     """One user record as the daemon delivers it. `fault` is set where the line itself could not be read."""
 
     data: bytes
