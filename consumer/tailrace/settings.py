@@ -195,7 +195,7 @@ def dump(settings: Settings) -> bytes:
     return msgspec.json.encode(settings)
 
 
-def load_resolved(path: str) -> Settings:
+def load_resolved(path: str | Path) -> Settings:
     """Return the settings that `dump` wrote to a file."""
     return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
 
