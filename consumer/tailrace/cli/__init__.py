@@ -50,19 +50,21 @@ class CommandModule(Protocol):
 
 GROUPS = ("run", "look", "mend")
 COMMANDS = (
-    Command("consume", "run", "read the stream through KCL into the lake, until stopped"),
-    Command("backfill", "run", "feed files of JSON lines through the same pipeline"),
-    Command("audit", "look", "prove from ledger, commit files and objects that each record is stored once"),
-    Command("where", "look", "find one event: its record, plan, object and row group, or its reject"),
-    Command("resolve", "mend", "decide about a shard that stopped because a replay differed from its plan"),
+    Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
+    Command("backfill", "run", "Feed files of JSON lines through the same pipeline."),
+    Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
+    Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
+    Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
 )
 
 # Errors that are a sentence for the person, not a fault of the program: (module, class) -> exit status. Looked up
 # by name, since importing them all would cost more than most commands.
 SENTENCES: Mapping[tuple[str, str], int] = {
     ("tailrace.settings", "SettingsError"): 2,
-    ("tailrace.schema.load", "BookError"): 2,
+    ("tailrace.schema.book", "BookError"): 2,
     ("tailrace.kcl.preflight", "Refused"): 2,
+    ("tailrace.kcl.jars", "JarsError"): 2,
+    ("tailrace.kcl.java", "JavaError"): 2,
     ("tailrace.commit.ports", "WorldError"): 75,
     ("tailrace.commit.ports", "WorldDenied"): 77,
 }
