@@ -34,8 +34,12 @@ class SqliteLedger:
             raise WorldDenied(message) from error
         with self._trouble():
             self._db = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute(SCHEMA)
+            try:
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.execute(SCHEMA)
+            except sqlite3.Error:
+                self._db.close()
+                raise
 
     def read(self, key: str) -> tuple[int, dict[str, Any]] | None:
         """Return (revision, item) as it stands now, or None."""
