@@ -20,7 +20,7 @@ class ProtocolError(Exception):
     """The daemon, or our own loop, left the protocol. There is no way to go on safely."""
 
 
-class DaemonGone(Exception):  # noqa: N818  (an end, not an error)
+class DaemonGone(Exception):
     """The daemon closed the pipe or is no longer our parent: stop at once."""
 
 

@@ -64,6 +64,13 @@ OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "sink"
 PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "sink")
 WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be tried again.", "service")
 
+WORLD_AWAY = Gauge(
+    "tailrace_world_away",
+    "1 while a service is being tried again: s3, dynamodb.",
+    ("service",),
+    multiprocess_mode="livemax",
+)
+
 # Ownership and trouble.
 OPENS = _counter("opens_total", "Times a child took a shard over: normal, careful.", "shard", "mode")
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")

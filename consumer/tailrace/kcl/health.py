@@ -1,0 +1,71 @@
+"""Health, judged. Rule: pure functions over one snapshot; each verdict is a list of reasons, empty when all is well.
+
+`/livez` asks: would a restart of this process help? `/readyz` asks: is the stream being worked on right now?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+LOOP_SILENCE_S: Final = 60.0  # the supervisor's loop turns several times a second
+SHORT_RUN_S: Final = 60.0  # a daemon that ends sooner did no work
+SHORT_RUNS_MAX: Final = 5  # in a row: a fresh host might do better
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the supervisor and the children's metrics say at one moment. Times are seconds since 1970."""
+
+    now: float
+    loop_at: float  # when the supervisor's loop turned last
+    started_at: float
+    daemon_up: bool
+    daemon_since: float = 0.0  # when it was started last
+    daemon_exit: str = ""  # how it ended last
+    short_runs: int = 0  # daemons in a row that ended within SHORT_RUN_S
+    restarts: int = 0
+    draining: bool = False
+    leases: int = 0  # children alive
+    last_message: Mapping[str, float] = field(default_factory=dict)  # by shard, of living children
+    stopped: frozenset[str] = frozenset()  # shards that wait for `tailrace resolve`
+    away: frozenset[str] = frozenset()  # services that a child cannot reach now
+
+
+def live(snapshot: Snapshot) -> list[str]:
+    """Return why a restart would help."""
+    reasons = []
+    stuck_s = snapshot.now - snapshot.loop_at
+    if stuck_s > LOOP_SILENCE_S:
+        reasons.append(f"the supervisor's loop stands still since {stuck_s:.0f} s")
+    if snapshot.short_runs >= SHORT_RUNS_MAX:
+        ended = f" ({snapshot.daemon_exit})" if snapshot.daemon_exit else ""
+        reasons.append(f"the daemon ended {snapshot.short_runs} times in a row within {SHORT_RUN_S:.0f} s{ended}")
+    return reasons
+
+
+def ready(snapshot: Snapshot, silence_s: float) -> list[str]:
+    """Return why the stream is not being worked on. `silence_s`: how long a shard may say nothing."""
+    if snapshot.draining:
+        return ["draining"]
+    reasons = []
+    if not snapshot.daemon_up:
+        ended = f" ({snapshot.daemon_exit})" if snapshot.daemon_exit else ""
+        reasons.append(f"the daemon is down{ended}")
+    for shard, at in sorted(snapshot.last_message.items()):
+        if snapshot.now - at > silence_s:
+            reasons.append(f"no message from {shard} for {snapshot.now - at:.0f} s")
+    if snapshot.daemon_up and not snapshot.last_message:
+        waiting = snapshot.now - snapshot.daemon_since
+        reasons.append(f"no message yet, {snapshot.leases} leases, since {waiting:.0f} s")
+    reasons += [f"{shard} is stopped and waits for `tailrace resolve`" for shard in sorted(snapshot.stopped)]
+    reasons += [f"{service} cannot be reached" for service in sorted(snapshot.away)]
+    return reasons
+
+
+def with_children(
+    snapshot: Snapshot, *, last_message: Mapping[str, float], stopped: Iterable[str], away: Iterable[str]
+) -> Snapshot:
+    """Return the snapshot with what the living children say of themselves."""
+    return replace(snapshot, last_message=last_message, stopped=frozenset(stopped), away=frozenset(away))

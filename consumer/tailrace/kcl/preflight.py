@@ -1,0 +1,258 @@
+"""Before anything starts. Rule: everything a run needs is looked at first; what is missing or wrong is one line.
+
+The judgments are pure (`refusals`); here is the asking. Nothing is created but the application's item in the ledger.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import app_key
+from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.kcl import jars, java, refusals
+from tailrace.kcl.properties import First
+from tailrace.ops import logs
+from tailrace.ops.clock import Clock
+from tailrace.settings import Settings
+
+EPOCH_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+EPOCH_LETTERS_COUNT: Final = 4
+_BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+log = logs.get("preflight")
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A reason not to start; one line for a person."""
+
+
+class Ready(NamedTuple):
+    """What a start needs to know."""
+
+    java: java.Java
+    jars: Path
+    first: First
+    epoch: str
+    leases: int  # rows in KCL's lease table; 0 before the first start
+
+
+def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock) -> Ready:
+    """Look at everything; raise Refused, or WorldError for a service that stayed away."""
+    _refuse(refusals.of_settings(settings))
+    found, folder = _engine(settings)
+    _book(settings)
+    patient = _patient(settings, clock)
+    aws = _Aws(settings)
+    patient(lambda: aws.check_lake(settings.lake.uri))
+    created_ms = patient(aws.stream_created_ms)
+    patient(aws.check_ledger)
+    log.info("found the stream, the ledger's table and the lake", stream=settings.stream.name, lake=settings.lake.uri)
+    ledger = store()
+    item = patient(lambda: mint(ledger, settings, created_ms, clock.now_ms()))
+    _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms))
+    leases = patient(aws.leases)
+    marks = patient(lambda: watermarks(ledger, settings.stream.name))
+    _refuse(refusals.of_checkpoints(leases, marks))
+    first = First(item["start"], item["first_start"])
+    return Ready(found, folder, first, item["epoch"], len(leases))
+
+
+def epoch_of(settings: Settings, store: LedgerStore) -> str:
+    """Return the application's epoch. Raises Refused before its first start."""
+    found = store.read(app_key(settings.kcl.application))
+    if found is None:
+        raise Refused(f"the application {settings.kcl.application} has not started yet: the ledger has no item of it")
+    return str(found[1]["epoch"])
+
+
+def mint(store: LedgerStore, settings: Settings, stream_created_ms: int, now_ms: int) -> dict[str, Any]:
+    """Return the application's item; made now if there is none, by whoever comes first."""
+    key = app_key(settings.kcl.application)
+    found = store.read(key)
+    if found is not None:
+        return found[1]
+    first = first_start(settings.stream.start, now_ms)
+    _refuse(refusals.of_start(first.at_ms, now_ms))
+    item = {
+        "epoch": epoch(now_ms, "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))),
+        "stream": settings.stream.name,
+        "stream_created_at": stream_created_ms,
+        "first_start": first.at_ms,
+        "start": first.start,
+    }
+    stands = store.swap(key, 0, item)
+    if stands is not None:
+        return stands[1]
+    log.info("first start of the application", application=settings.kcl.application, **item)
+    return item
+
+
+def epoch(now_ms: int, letters: str) -> str:
+    """Return a new epoch: the second in base 36, then letters of chance."""
+    seconds, digits = now_ms // 1000, ""
+    while seconds:
+        seconds, digit = divmod(seconds, 36)
+        digits = _BASE36[digit] + digits
+    return digits + letters
+
+
+def first_start(start: str, now_ms: int) -> First:
+    """Return what the setting means at a first start. `now` is a time as well: KCL's LATEST would move."""
+    if start == "TRIM_HORIZON":
+        return First(start, now_ms)
+    if start == "now":
+        return First("AT_TIMESTAMP", now_ms)
+    return First("AT_TIMESTAMP", int(datetime.fromisoformat(start).timestamp() * 1000))
+
+
+def watermarks(store: LedgerStore, stream: str) -> dict[str, list[str]]:
+    """Return, by shard, the watermark of each lane that has an item."""
+    out: dict[str, list[str]] = {}
+    prefix = f"lane/{stream}/"
+    for key in store.keys(prefix):
+        found = store.read(key)
+        if found is not None:
+            out.setdefault(key.removeprefix(prefix).partition("/")[0], []).append(str(found[1]["watermark"]))
+    return out
+
+
+def _refuse(reasons: list[str]) -> None:
+    if reasons:
+        raise Refused("; ".join(reasons))
+
+
+def _engine(settings: Settings) -> tuple[java.Java, Path]:
+    try:
+        folder = jars.folder()
+        count = jars.check(folder, jars.table())
+        found = java.find(settings.kcl.java)
+    except (jars.JarsError, java.JavaError) as error:
+        raise Refused(str(error)) from None
+    log.info("checked the daemon's jars", jars=count, java=found.path, version=found.major, source=found.source)
+    return found, folder
+
+
+def _book(settings: Settings) -> None:
+    from tailrace.schema.load import load  # noqa: PLC0415  heavy
+
+    book = load(settings.schemas.path)
+    log.info("read the schemas", path=settings.schemas.path, tables=len(book.tables()))
+
+
+def _patient(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:
+    """Return a caller that bears a bad world for the stated patience, and says that it waits."""
+
+    def run(call: Callable[[], T]) -> T:
+        patience = Patience(clock, settings.world.patience_s, random.Random().random)  # noqa: S311  jitter
+        while True:
+            try:
+                return call()
+            except WorldError as error:
+                log.warning("waiting", why=str(error))
+                patience.wait(error)
+
+    return run
+
+
+class _Aws:
+    """The questions asked of AWS."""
+
+    def __init__(self, settings: Settings) -> None:
+        import boto3  # noqa: PLC0415  children import this module for `epoch_of` alone
+
+        from tailrace.ops import aws  # noqa: PLC0415
+
+        self._settings = settings
+        self._aws = aws
+        where = settings.aws
+
+        def client(service: str, endpoint: str, *, path_style: bool = False) -> Any:
+            return boto3.client(
+                service,  # type: ignore[call-overload]
+                region_name=settings.stream.region,
+                endpoint_url=endpoint or None,
+                config=aws.config(s3_path_style=path_style),
+            )
+
+        self._kinesis = client("kinesis", where.kinesis_endpoint)
+        self._dynamodb = client("dynamodb", where.dynamodb_endpoint)
+        self._s3 = client("s3", where.s3_endpoint, path_style=bool(where.s3_endpoint))
+
+    def stream_created_ms(self) -> int:
+        """Return when the stream was made, in ms since 1970."""
+        name = self._settings.stream.name
+        missing = f"there is no stream {name} in {self._settings.stream.region}: create it, or mend [stream] name"
+        answer = self._ask(
+            lambda: self._kinesis.describe_stream_summary(StreamName=name), f"find stream {name}", missing
+        )
+        summary = answer["StreamDescriptionSummary"]
+        if summary["StreamStatus"] == "CREATING":
+            raise WorldError(f"the stream {name} is still being created")
+        if summary["StreamStatus"] == "DELETING":
+            raise Refused(f"the stream {name} is being deleted")
+        return round(float(summary["StreamCreationTimestamp"].timestamp()) * 1000)
+
+    def check_ledger(self) -> None:
+        """See that the ledger's table is there and has the right key."""
+        name = self._settings.ledger.table
+        missing = (
+            f"there is no table {name} in {self._settings.stream.region} for the ledger: create it with the partition"
+            " key `pk` (string), or mend [ledger] table"
+        )
+        answer = self._ask(lambda: self._dynamodb.describe_table(TableName=name), f"find table {name}", missing)
+        keys = [(part["AttributeName"], part["KeyType"]) for part in answer["Table"]["KeySchema"]]
+        if keys != [("pk", "HASH")]:
+            raise Refused(f"the table {name} is no ledger: its key is not `pk`; mend [ledger] table")
+
+    def check_lake(self, uri: str) -> None:
+        """See that the lake's bucket, or the folder, can be used."""
+        if not uri.startswith("s3://"):
+            if Path(uri).exists() and not Path(uri).is_dir():
+                raise Refused(f"[lake] uri: {uri} is no directory")
+            return
+        bucket = uri.removeprefix("s3://").partition("/")[0]
+        missing = f"there is no bucket {bucket} for the lake: create it, or mend [lake] uri"
+        self._ask(lambda: self._s3.head_bucket(Bucket=bucket), f"find bucket {bucket}", missing)
+
+    def leases(self) -> list[refusals.Lease]:
+        """Return the rows of KCL's lease table; none when KCL has not made it yet."""
+        return list(self._leases())
+
+    def _leases(self) -> Iterator[refusals.Lease]:
+        name = self._settings.kcl.application
+        start: Mapping[str, Any] = {}
+        while True:
+            try:
+                page = self._ask(
+                    lambda: self._dynamodb.scan(TableName=name, ConsistentRead=True, **start),  # noqa: B023
+                    f"read the leases in {name}",
+                    "",
+                )
+            except Refused:
+                return
+            for row in page["Items"]:
+                if "checkpoint" in row:
+                    sub = row.get("checkpointSubSequenceNumber", {}).get("N", "0")
+                    yield refusals.Lease(row["leaseKey"]["S"], row["checkpoint"]["S"], int(sub))
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _ask(self, call: Callable[[], Any], what: str, missing: str) -> Any:
+        """Ask; what is not there is Refused with `missing`, the rest as `ops.aws` sorts it."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            return call()
+        except ClientError as error:
+            if self._aws.code(error) in {"ResourceNotFoundException", "NoSuchBucket", "404"}:
+                raise Refused(missing) from None
+            self._aws.raise_world(error, what)
+        except BotoCoreError as error:
+            self._aws.raise_world(error, what)
