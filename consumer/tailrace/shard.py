@@ -72,7 +72,9 @@ class Shard:
                 self._hand_over(part, self._pipeline(part.records))
 
     def _hand_over(self, part: Part, outcome: Outcome) -> None:
-        self._say("processed", records=len(part.records), bytes=part.bytes, last=part.records[-1].arrival_ms, outcome=outcome)
+        self._say(
+            "processed", records=len(part.records), bytes=part.bytes, last=part.records[-1].arrival_ms, outcome=outcome
+        )
         now_ms = self._now_ms()
         for lane in self._lanes:
             lane.add(part, outcome, now_ms)

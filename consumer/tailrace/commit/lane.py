@@ -218,7 +218,9 @@ class Lane:
             if owner.plan is not None and owner.step in {"prepare", "take_over"}:
                 plan = owner.plan
                 about = facts(self._identity, self.name, plan, owner.generation)
-                self._say("cut", lane=self.name, chain=plan.chain, generation=owner.generation, why=why, step=owner.step)
+                self._say(
+                    "cut", lane=self.name, chain=plan.chain, generation=owner.generation, why=why, step=owner.step
+                )
                 bodies = filling.seal(plan.names[:-1], about)
             self._owner = self._drive(owner, bodies)
         finally:
@@ -254,7 +256,13 @@ class Lane:
             return
         about = {"lane": self.name, "chain": plan.chain, "generation": before.generation}
         if now.step == "write":
-            self._say("prepared", **about, records=plan.records, objects=len(plan.names), taken_over=before.step == "take_over")
+            self._say(
+                "prepared",
+                **about,
+                records=plan.records,
+                objects=len(plan.names),
+                taken_over=before.step == "take_over",
+            )
         elif now.step == "commit":
             self._say("written", **about)
         elif before.step == "commit" and now.step == "fill":
@@ -295,7 +303,15 @@ class Lane:
                 reply = Lost()
             upload = protocol.uploaded(upload, reply)
         if upload.step == "done":
-            self._say("put", lane=self.name, chain=chain, generation=generation, object=name, bytes=body.length, rows=body.rows)
+            self._say(
+                "put",
+                lane=self.name,
+                chain=chain,
+                generation=generation,
+                object=name,
+                bytes=body.length,
+                rows=body.rows,
+            )
         return upload.step == "done"
 
     def _touch_place(

@@ -17,7 +17,9 @@ from tailrace.nouns import START
 
 UNREAD = -1
 
-Step = Literal["open", "fill", "prepare", "take_over", "write", "commit", "suspect", "leave", "stop", "lost", "stopped", "gone"]
+Step = Literal[
+    "open", "fill", "prepare", "take_over", "write", "commit", "suspect", "leave", "stop", "lost", "stopped", "gone"
+]
 RESTING: frozenset[Step] = frozenset({"fill", "lost", "stopped", "gone"})
 
 
@@ -187,7 +189,7 @@ def uploaded(upload: Upload, reply: bool | None | tuple[str, int] | Lost) -> Upl
     The reply of `create` and `replace` is whether it was stored; of `head` the (etag, generation) that stands there, or None.
     """
     match upload.step, reply:
-        case ("create" | "head" | "replace"), Lost():
+        case (("create" | "head" | "replace"), Lost()):
             return upload._replace(step="create", etag="")
         case "create", True:
             return upload._replace(step="done")
