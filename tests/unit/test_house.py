@@ -170,10 +170,9 @@ def test_only_the_settings_and_the_edges_read_the_environment() -> None:
     """Elsewhere the environment may only be handed on, to a child process."""
     edges = {
         "consumer/tailrace/cli/__init__.py",  # hands it to the settings
-        "consumer/tailrace/__main__.py",
+        "consumer/tailrace/cli/consume.py",  # hands it to the supervisor, for the JVM
         "consumer/tailrace/kcl/child.py",  # sets the folder of the metrics before they are imported
         "consumer/tailrace/kcl/java.py",  # looks for JAVA_HOME and the PATH
-        "consumer/tailrace/kcl/supervisor.py",  # hands it to the JVM
         "consumer/tailrace/ops/logs.py",  # honours NO_COLOR on a terminal
     }
     readers = {
