@@ -40,14 +40,16 @@ ENVELOPE = pa.schema(EVENT_FIELDS)
 PAGE_VIEW = Table("page_view/v1", pa.schema([*EVENT_FIELDS, ("path", pa.string())]), ("tenant",), "tenant")
 QUARANTINE = Table(
     "quarantine",
-    pa.schema([
-        ("row_id", pa.string()),
-        ("event_id", pa.string()),
-        ("received_at", TIME),
-        ("stage", pa.string()),
-        ("reasons", pa.string()),
-        ("position", pa.string()),
-    ]),
+    pa.schema(
+        [
+            ("row_id", pa.string()),
+            ("event_id", pa.string()),
+            ("received_at", TIME),
+            ("stage", pa.string()),
+            ("reasons", pa.string()),
+            ("position", pa.string()),
+        ]
+    ),
     ("stage",),
 )
 TABLES = {table.name: table for table in (PAGE_VIEW, QUARANTINE)}
@@ -114,6 +116,10 @@ class Still:
         raise AssertionError(f"nothing here waits, least of all {seconds} s")
 
 
+def silent(_what: str, /, **_facts: object) -> None:
+    """Listen, and tell nobody."""
+
+
 def lane(shard: str, store: LedgerStore, place: Place) -> Lane:
     """Return an opened lane over the real parts."""
     identity = Identity(STREAM, EPOCH, shard)
@@ -126,7 +132,7 @@ def lane(shard: str, store: LedgerStore, place: Place) -> Lane:
         FlushLimits(10**9, 10**9, 10**9, 10**9),
         digests=(("code", "1"),),
         patience=lambda: Patience(Still(), 0.0, lambda: 0.0),
-        say=lambda _what, **_facts: None,
+        say=silent,
         alive=lambda: None,
         uploads=2,
     )

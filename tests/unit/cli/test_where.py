@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.small_lake import EPOCH, STREAM, SmallLake
 
+from support.small_lake import EPOCH, STREAM, SmallLake
 from tailrace.cli import where
 from tailrace.settings import Lake, Ledger, Settings
 

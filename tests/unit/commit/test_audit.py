@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.small_lake import EPOCH, PAGE_VIEW, STREAM, SmallLake, lane, outcome, records
 
+from support.small_lake import EPOCH, PAGE_VIEW, STREAM, SmallLake, lane, outcome, records
 from tailrace.cli import audit as command
 from tailrace.commit.audit import CHECKS, Report, audit
 from tailrace.commit.batch import part_of
@@ -250,7 +250,7 @@ def test_objects_of_an_open_plan_are_no_finding(lake: SmallLake) -> None:
         return created(name, *rest)
 
     created = lake.place.create
-    lake.place.create = no_commit_file  # type: ignore[method-assign]
+    lake.place.create = no_commit_file  # type: ignore[assignment, method-assign]
     open_lane = lane("shard-1", lake.store, lake.place)
     plan = records(575, 20)
     open_lane.add(part_of(plan), outcome("shard-1", plan), 0)

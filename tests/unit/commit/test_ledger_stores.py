@@ -13,9 +13,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
 from support.dynamodb_local import dynamodb_local
 from support.ministack import ministack
-
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.plan import Counts, Item, Plan, item_from_dict, item_to_dict
@@ -31,7 +31,7 @@ ROUNDS = 25
 KINDS = ["sqlite", "ministack", "dynamodb_local"]
 
 ITEM: dict[str, Any] = {
-    "text": "påth/ü \"quoted\"",
+    "text": 'påth/ü "quoted"',
     "empty": "",
     "big": 2**60,
     "negative": -7,

@@ -1,0 +1,143 @@
+"""Laws of the layout: rows are filed by themselves alone, none is lost, and no two values share a folder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tailrace.nouns import Rows, Table
+from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, safe, split, table_of
+
+TIME = pa.timestamp("us", "UTC")
+SCHEMA = pa.schema(
+    [
+        ("tenant", pa.string()),
+        ("event_time", TIME),
+        ("time_source", pa.string()),
+        ("received_at", TIME),
+        ("n", pa.int64()),
+    ]
+)
+TABLE = Table("click/v2", SCHEMA, ())
+QUARANTINE = Table("quarantine", pa.schema([("received_at", TIME), ("stage", pa.string()), ("n", pa.int64())]), ())
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+values = st.one_of(
+    st.text(max_size=200),
+    st.sampled_from(["", ".", "..", "/", "a/b", "a%2Fb", "~", NULL_VALUE, "%5F" + NULL_VALUE[1:], "x" * 64, "x" * 65]),
+    st.text("./%~-_aé", max_size=90),
+)
+arrivals = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
+aways = st.one_of(
+    st.timedeltas(timedelta(days=-40), timedelta(hours=3)),
+    st.timedeltas(timedelta(hours=-2), timedelta()),
+    st.sampled_from(
+        [
+            timedelta(hours=1),
+            timedelta(days=-30),
+            timedelta(hours=1, microseconds=1),
+            timedelta(days=-30, microseconds=-1),
+        ]
+    ),
+    st.timedeltas(timedelta(days=-365 * 1900), timedelta(days=365 * 7000)),
+)
+events = st.tuples(st.text("ab/é", max_size=3), arrivals, aways, st.sampled_from(["event", "absent"]))
+
+
+def rows_of(made: list[tuple[str, datetime, timedelta, str]]) -> Rows:
+    rows = [
+        {"tenant": tenant, "event_time": at + away, "time_source": source, "received_at": at, "n": n}
+        for n, (tenant, at, away, source) in enumerate(made)
+    ]
+    return Rows(TABLE, pa.RecordBatch.from_pylist(rows, SCHEMA))
+
+
+def expected(row: dict[str, Any], layout: Layout) -> tuple[str, str]:
+    """The same decision as one would say it in words."""
+    at, received = row["event_time"], row["received_at"]
+    source = row["time_source"]
+    if at - received > timedelta(hours=layout.future_hours):
+        at, source = received, "future"
+    elif layout.past_days and received - at > timedelta(days=layout.past_days):
+        at, source = received, "too_old"
+    tenant = f"p_tenant={safe(row['tenant'])}/" if layout.tenant_partition else ""
+    return f"click/v2/{tenant}dt={at.date().isoformat()}/hh={at.hour:02d}", source
+
+
+@given(st.lists(events, max_size=40), st.booleans(), st.sampled_from([0, 30]))
+def test_each_row_lies_in_its_own_folder_and_none_is_lost(
+    made: list[tuple[str, datetime, timedelta, str]], by_tenant: bool, past_days: int
+) -> None:
+    layout = Layout(past_days, 1, by_tenant)
+    rows = rows_of(made)
+    before = rows.batch.to_pylist()
+    parts = split(rows, layout)
+    assert [folder for folder, _ in parts] == sorted({folder for folder, _ in parts})
+    seen: Counter[int] = Counter()
+    for folder, batch in parts:
+        assert batch.schema == SCHEMA
+        numbers = batch["n"].to_pylist()
+        assert numbers == sorted(numbers)  # the old order
+        for row in batch.to_pylist():
+            old = before[row["n"]]
+            assert (folder, row["time_source"]) == expected(old, layout)
+            assert {**row, "time_source": ""} == {**old, "time_source": ""}
+            seen[row["n"]] += 1
+    assert seen == Counter(range(len(made)))
+
+
+@given(st.lists(events, min_size=1, max_size=40), st.integers(0, 40))
+def test_where_a_row_lies_does_not_hang_on_its_neighbours(
+    made: list[tuple[str, datetime, timedelta, str]], cut: int
+) -> None:
+    def where(rows: Rows) -> Counter[tuple[str, str]]:
+        return Counter((folder, str(row)) for folder, batch in split(rows, Layout()) for row in batch.to_pylist())
+
+    rows = rows_of(made)
+    halves = [Rows(TABLE, rows.batch.slice(0, cut)), Rows(TABLE, rows.batch.slice(cut))]
+    assert where(halves[0]) + where(halves[1]) == where(rows)
+
+
+@given(st.lists(st.tuples(arrivals, st.sampled_from(["parse", "schema", "a/b"])), max_size=30))
+def test_rejects_lie_by_day_of_arrival_and_stage(made: list[tuple[datetime, str]]) -> None:
+    rows = [{"received_at": at, "stage": stage, "n": n} for n, (at, stage) in enumerate(made)]
+    parts = split(Rows(QUARANTINE, pa.RecordBatch.from_pylist(rows, QUARANTINE.schema)), Layout())
+    found = {row["n"]: folder for folder, batch in parts for row in batch.to_pylist()}
+    assert found == {
+        n: f"quarantine/dt={at.date().isoformat()}/stage={safe(stage)}" for n, (at, stage) in enumerate(made)
+    }
+
+
+@given(values, values)
+@example("x" * 64, "x" * 65)
+@example("..", "%2E%2E")
+@example("." * 40, "." * 41)
+def test_two_values_never_share_a_folder(one: str, other: str) -> None:
+    assert (safe(one) == safe(other)) == (one == other)
+
+
+@given(values)
+def test_a_safe_value_is_one_short_segment(value: str) -> None:
+    text = safe(value)
+    assert re.fullmatch(r"(?:[A-Za-z0-9._-]|%[0-9A-F]{2})+", text)
+    assert text not in {".", ".."}
+    assert len(text) <= VALUE_CHARS_MAX + 17
+
+
+@given(values)
+def test_plain_values_stay_as_they_are(value: str) -> None:
+    plain = re.sub(r"[^A-Za-z0-9_-]", "", value)[:VALUE_CHARS_MAX]
+    if plain and plain != NULL_VALUE:
+        assert safe(plain) == plain
+
+
+@given(st.lists(events, min_size=1, max_size=5), st.booleans())
+def test_a_folder_tells_its_table(made: list[tuple[str, datetime, timedelta, str]], by_tenant: bool) -> None:
+    for folder, _ in split(rows_of(made), Layout(tenant_partition=by_tenant)):
+        assert table_of(f"{folder}/object.parquet") == "click/v2"
