@@ -1,0 +1,209 @@
+"""Records to rows, the whole pure way. Rule: received == stored + rejected + filtered, and a replay gives equal rows.
+
+What is wrong with data is a value here. What raises is a mistake of this code, and goes to the caller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tailrace.nouns import Identity, Outcome, Reason, Record, Rejected, Rows
+from tailrace.rows import columns
+from tailrace.rows.decode import Decoder, Events, Spoilt
+from tailrace.rows.rejects import quarantine_rows
+from tailrace.rows.shape import Group, Refused, Shape
+from tailrace.schema import contract as contracts
+from tailrace.schema.book import Book, Page, unknown_page
+from tailrace.schema.contract import Named, held_path, shortened, shown
+from tailrace.settings import Contract, Limits
+
+UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics must be few
+UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
+NAME_CHARS_MAX: Final = 256  # of what a reject's row says of its event; the bytes say the rest
+
+
+class Pipeline:
+    """Takes chunks of records; holds nothing of them between calls."""
+
+    def __init__(self, contract: Contract, book: Book, limits: Limits, identity: Identity) -> None:
+        if contract != book.contract:
+            raise ValueError("the schema book was loaded with another contract")
+        self._contract = contracts.Contract(contract)
+        self._book, self._limits, self._identity = book, limits, identity
+        self._decoder = Decoder(self._contract, limits, book)
+        self._shapes: dict[tuple[str, str | None, bool], Shape] = {}
+        self._unknown_shapes: dict[tuple[str, str | None, bool], Shape] = {}
+
+    def __call__(self, records: Sequence[Record]) -> Outcome:
+        """Return the rows of records, rejects among them."""
+        events, spoilt = self._decoder.decode(records)
+        rejected = [self._of_spoilt(one) for one in spoilt]
+        rows: list[Rows] = []
+        stored: Counter[str] = Counter()
+        for places in self._by_name(events):
+            shape, group = self._shape_of(events, places, rejected)
+            if shape is None:
+                continue
+            made, refused = shape.rows(group)
+            rejected.extend(self._of_refused(one, shape) for one in refused)
+            if made is not None:
+                rows.append(made)
+                stored[self._label(shape.page.event_type)] += made.batch.num_rows
+        if rejected:
+            if events.several:
+                self._cut_out(rejected, records, events.several)
+            rows.append(quarantine_rows(rejected, self._identity))
+        reasons = Counter((self._label(r.event_type), r.reasons[0].stage, r.reasons[0].keyword) for r in rejected)
+        total = stored.total()
+        return Outcome(rows, total + len(rejected), total, len(rejected), 0, reasons, stored)
+
+    def _label(self, event_type: str | None) -> str:
+        return event_type if event_type is not None and event_type in self._book else UNKNOWN
+
+    # ---- by type and version
+
+    def _by_name(self, events: Events) -> Iterable[list[int]]:
+        """Return the places of events that name themselves with the same values."""
+        key_of = self._contract.key
+        groups: dict[tuple[Any, Any], list[int]] = {}
+        odd: list[list[int]] = []
+        for at, event in enumerate(events.values):
+            key = named, version = key_of(event)
+            if type(named) is not str or (version is not None and type(version) is not str):
+                odd.append([at])  # values of other types may be equal without being the same: 1 and true
+                continue
+            places = groups.get(key)
+            if places is None:
+                groups[key] = [at]
+            else:
+                places.append(at)
+        return [*groups.values(), *odd]
+
+    def _shape_of(self, events: Events, places: list[int], rejected: list[Rejected]) -> tuple[Shape | None, Group]:
+        """Return the shape of events that name themselves alike, and those of them that have a payload."""
+        group = Group(events.values, events.values, events.batches, events.records, events.indexes).at(places)
+        named = self._contract.name(group.events[0])
+        if isinstance(named, Reason):
+            for place, outer in enumerate(group.outers):
+                reason = self._contract.name(outer)
+                assert isinstance(reason, Reason)
+                rejected.append(self._reject(group, place, reason, None))
+            return None, group
+        shape = self._shape(named)
+        if isinstance(shape, Reason):
+            for place, outer in enumerate(group.outers):
+                where = held_path(outer, self._contract.paths[_FIELD_OF[shape.keyword]])
+                rejected.append(self._reject(group, place, shape._replace(path=where), named))
+            return None, group
+        return shape, self._unwrapped(group, named, rejected) if named.enclosed else group
+
+    def _shape(self, named: Named) -> Shape | Reason:
+        key = (named.event_type, named.version, named.enclosed)
+        shape = self._shapes.get(key) or self._unknown_shapes.get(key)
+        if shape is not None:
+            return shape
+        page = self._book.page(named.event_type, named.version)
+        if page is not None:
+            shape = self._shapes[key] = self._new_shape(page, named)
+            return shape
+        if named.event_type in self._book:
+            versions = ", ".join(self._book.versions(named.event_type)[-5:])
+            message = f"found version {shown(named.version)} of {named.event_type}, expected one of: {versions}"
+            return Reason("contract", "version", "$", message)
+        if not self._contract.store_unknown:
+            message = f"found {shown(named.event_type)}, expected an event type with a schema"
+            return Reason("contract", "unknown_type", "$", message)
+        if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
+            self._unknown_shapes.clear()
+        shape = self._unknown_shapes[key] = self._new_shape(unknown_page(named.event_type, named.version), named)
+        return shape
+
+    def _new_shape(self, page: Page, named: Named) -> Shape:
+        return Shape(page, self._contract, self._limits, self._identity, enclosed=named.enclosed)
+
+    def _unwrapped(self, group: Group, named: Named, rejected: list[Rejected]) -> Group:
+        """Return self-describing events with their payloads as events."""
+        payloads = [self._contract.payload(outer) for outer in group.outers]
+        lacking = {place for place, payload in enumerate(payloads) if type(payload) is not dict}
+        for place in sorted(lacking):
+            where = held_path(group.outers[place], self._contract.payload_paths)
+            expected = "an object at one of: " + ", ".join(self._contract.section.payload)
+            message = f"found {shown(payloads[place])}, expected {expected}: the payload"
+            rejected.append(self._reject(group, place, Reason("contract", "payload", where, message), named))
+        group = group._replace(events=payloads)
+        return group.without(lacking) if lacking else group
+
+    # ---- rejects
+
+    def _reject(self, group: Group, place: int, reason: Reason, named: Named | None) -> Rejected:
+        outer = group.outers[place]
+        version = None if named is None or named.version is None else f"{named.event_type}/{named.version}"
+        return self._rejected(group.records[place], group.indexes[place], (reason,), outer, named, version)
+
+    def _cut_out(self, rejected: list[Rejected], records: Sequence[Record], several: set[int]) -> None:
+        """Give each rejected member of a list its own bytes in place of the record's."""
+        places: dict[tuple[str, int], list[bytes]] = {}
+        held = {(r.sequence, r.sub): r.data for r in records if id(r) in several}
+        for at, one in enumerate(rejected):
+            key = (one.sequence, one.sub)
+            data = held.get(key)
+            if data is None or one.raw is not data:
+                continue
+            if key not in places:
+                places[key] = self._decoder.split(data)[0]
+            rejected[at] = msgspec.structs.replace(one, raw=places[key][one.index])
+
+    def _of_refused(self, one: Refused, shape: Shape) -> Rejected:
+        page = shape.page
+        return Rejected(
+            reasons=one.reasons,
+            sequence=one.record.sequence,
+            sub=one.record.sub,
+            index=one.at,
+            arrival_ms=one.record.arrival_ms,
+            raw=one.record.data,
+            event_type=_short(page.event_type),
+            schema=None if page.judge is None else page.name,
+            tenant=_short(shape.name_of("tenant", one.event, one.outer)),
+            event_id=_short(shape.name_of("event_id", one.event, one.outer)),
+        )
+
+    def _of_spoilt(self, one: Spoilt) -> Rejected:
+        value = one.value if type(one.value) is dict else {}
+        named = self._contract.name(value)
+        known = None if isinstance(named, Reason) else named
+        return self._rejected(one.record, one.at, one.reasons, value, known, None, one.raw)
+
+    def _rejected(
+        self,
+        record: Record,
+        index: int,
+        reasons: tuple[Reason, ...],
+        event: dict[str, Any],
+        named: Named | None,
+        schema: str | None,
+        raw: bytes | None = None,
+    ) -> Rejected:
+        return Rejected(
+            reasons=reasons,
+            sequence=record.sequence,
+            sub=record.sub,
+            index=index,
+            arrival_ms=record.arrival_ms,
+            raw=record.data if raw is None else raw,
+            event_type=None if named is None else _short(named.event_type),
+            schema=_short(schema),
+            tenant=_short(columns.text(self._contract.field("tenant", event))),
+            event_id=_short(columns.text(self._contract.field("event_id", event))),
+        )
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None else shortened(text, NAME_CHARS_MAX)
+
+
+_FIELD_OF: Final = {"version": "schema_version", "unknown_type": "event_type"}

@@ -1,0 +1,253 @@
+"""How events of one schema become rows of its table. Rule: what no column holds is in `extra`.
+
+A shape is compiled once for each (type, version, self-describing or not): which members to look at for every field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tailrace.nouns import Identity, Reason, Record, Rows
+from tailrace.rows import columns, times
+from tailrace.rows.enrich import user_agent
+from tailrace.rows.rejects import row_ids
+from tailrace.schema.book import ENVELOPE, TIME, Page
+from tailrace.schema.contract import FIELDS, LIFTED, Contract, Path, find, held_path, look, shown
+from tailrace.schema.validate import judge
+from tailrace.settings import Limits
+
+_PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
+_HOLDING: Final = tuple(name for name in LIFTED if name in _PAYLOAD_FIELDS)
+
+
+class Group(NamedTuple):
+    """Events of one shape, as parallel lists."""
+
+    events: list[dict[str, Any]]  # what the schema judges
+    outers: list[dict[str, Any]]  # the whole events: the same, but where they are self-describing
+    batches: list[dict[str, Any] | None]
+    records: list[Record]
+    indexes: list[int]
+
+    def without(self, places: Collection[int]) -> Group:
+        """Return the group without some of its events."""
+        keep = [at for at in range(len(self.events)) if at not in places]
+        return self.at(keep)
+
+    def at(self, places: Sequence[int]) -> Group:
+        """Return the events that stand at some places."""
+        return Group(
+            [self.events[at] for at in places],
+            [self.outers[at] for at in places],
+            [self.batches[at] for at in places],
+            [self.records[at] for at in places],
+            [self.indexes[at] for at in places],
+        )
+
+
+class Refused(NamedTuple):
+    """An event that broke the contract, its schema, or fits no column."""
+
+    record: Record
+    at: int  # its index in the record
+    event: dict[str, Any]
+    outer: dict[str, Any]
+    reasons: tuple[Reason, ...]
+
+
+class Shape:
+    """One schema's way from events to rows."""
+
+    def __init__(self, page: Page, contract: Contract, limits: Limits, identity: Identity, *, enclosed: bool) -> None:
+        self.page, self.enclosed = page, enclosed
+        self._limits, self._identity = limits, identity
+        self._default_tenant = contract.section.default_tenant
+        self._payload_paths = contract.payload_paths
+        # The members that may hold a field: those the schema knows, or any where it is open.
+        self._paths: dict[str, tuple[Path, ...]] = {
+            name: tuple(p for p in contract.paths[name] if not page.closed or p[0] in page.declared) for name in FIELDS
+        }
+        self._outer_paths = {name: contract.paths[name] if enclosed else () for name in FIELDS}
+        self._naming_paths = () if enclosed else (self._paths["event_type"], self._paths["schema_version"])
+        self._read = {name: self._reader(name) for name in _PAYLOAD_FIELDS}
+        self._members = [columns.member_reader(f.name, certain=f.required and not f.null) for f in page.fields]
+        self._column_names = frozenset(field.name for field in page.fields)
+
+    def _reader(self, name: str) -> Callable[[Group], list[Any]]:
+        inner = columns.reader(self._paths[name], self.page.certain)
+        outer_paths = self._outer_paths[name]
+        if not outer_paths:
+            return lambda group: inner(group.events)
+        find_outer = look(outer_paths)
+        return lambda group: [
+            find_outer(outer) if value is None else value
+            for value, outer in zip(inner(group.events), group.outers, strict=True)
+        ]
+
+    # ---- the verdict
+
+    def rows(self, group: Group) -> tuple[Rows | None, list[Refused]]:
+        """Return the rows of a group, None when there are none, and the events that were refused."""
+        refused: list[Refused] = []
+        if self.page.judge is not None:
+            group = self._drop(group, judge(self.page.judge, group.events), refused)
+        while group.events:
+            tenants, wrong = self._tenants(group)
+            event_times, late = times.column(self._read["event_time"](group))
+            guilty = {*wrong, *late}
+            if not guilty:
+                try:
+                    return self._table_rows(group, tenants, event_times, self._member_columns(group)), refused
+                except columns.Unfit:
+                    guilty = {at for at, e in enumerate(group.events) if columns.misfits(self.page.fields, e)}
+                    if not guilty:  # no value is to blame, so the mistake is ours
+                        raise
+            group = self._drop(group, guilty, refused)
+        return None, refused
+
+    def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused]) -> Group:
+        if not guilty:
+            return group
+        for at in sorted(guilty):
+            event, outer = group.events[at], group.outers[at]
+            refused.append(Refused(group.records[at], group.indexes[at], event, outer, self.explain(event, outer)))
+        return group.without(guilty)
+
+    def explain(self, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Reason, ...]:
+        """Return every reason to refuse one event, none when it is sound."""
+        reasons = [*self._contract_reasons(event, outer)]
+        broken = judge(self.page.judge, [event]) if self.page.judge else {}
+        reasons += broken[0] if broken else columns.misfits(self.page.fields, event)
+        return tuple(reasons)
+
+    def _contract_reasons(self, event: dict[str, Any], outer: dict[str, Any]) -> list[Reason]:
+        reasons = []
+        value, path = self._held("tenant", event, outer)
+        longest = self._limits.tenant_chars_max
+        if value is not None and not isinstance(value, str):
+            reasons.append(Reason("contract", "tenant", path, f"found {shown(value)}, expected text"))
+        elif value is not None and len(value) > longest:
+            message = f"found {len(value)} characters, expected at most {longest}"
+            reasons.append(Reason("contract", "tenant", path, message))
+        value, path = self._held("event_time", event, outer)
+        if value is not None and times.microseconds(value) is None:
+            expected = "expected ISO 8601, or seconds or milliseconds since 1970, in the years 1 to 9999"
+            reasons.append(Reason("contract", "time", path, f"found {shown(value)}, {expected}"))
+        return reasons
+
+    def _held(self, name: str, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Any, str]:
+        value = look(self._paths[name])(event)
+        if value is not None:
+            path = held_path(event, self._paths[name])
+            prefix = held_path(outer, self._payload_paths) if self.enclosed else "$"
+            return value, prefix + path[1:]
+        return look(self._outer_paths[name])(outer), held_path(outer, self._outer_paths[name])
+
+    def name_of(self, name: str, event: dict[str, Any], outer: dict[str, Any]) -> str | None:
+        """Return a field of a refused event as text."""
+        return columns.text(self._held(name, event, outer)[0])
+
+    def _tenants(self, group: Group) -> tuple[list[str], list[int]]:
+        values, longest = self._read["tenant"](group), self._limits.tenant_chars_max
+        wrong = [
+            at
+            for at, value in enumerate(values)
+            if value is not None and (type(value) is not str or len(value) > longest)
+        ]
+        default = self._default_tenant
+        return [value or default for value in values], wrong
+
+    # ---- the columns
+
+    def _member_columns(self, group: Group) -> list[pa.Array]:
+        fields, events = self.page.fields, group.events
+        return [
+            columns.build(field.kind, read(events)) for field, read in zip(fields, self._members, strict=True)
+        ]  # fmt: skip
+
+    def _table_rows(self, group: Group, tenants: list[str], event_time: pa.Array, members: list[pa.Array]) -> Rows:
+        count, identity, page = len(group.events), self._identity, self.page
+        received = pa.array([record.arrival_ms for record in group.records], pa.int64())
+        received = received.cast(pa.timestamp("ms", "UTC")).cast(TIME)
+        positions = [f"{r.sequence}/{r.sub}/{at}" for r, at in zip(group.records, group.indexes, strict=True)]
+        row_id = pa.array(row_ids(identity, positions), pa.string())
+        event_id = columns.texts(self._read["event_id"](group))
+        absent = event_time.null_count
+        source = pc.if_else(event_time.is_valid(), "event", "absent") if absent else pa.repeat("event", count)
+        known = {
+            "row_id": row_id,
+            "event_id": pc.if_else(pc.equal(pc.fill_null(event_id, ""), ""), row_id, event_id),
+            "tenant": pa.array(tenants, pa.string()),
+            "event_type": pa.repeat(page.event_type, count),
+            "schema_version": pa.repeat(pa.scalar(page.version or None, pa.string()), count),
+            "event_time": pc.coalesce(event_time, received) if absent else event_time,
+            "time_source": source,
+            "received_at": received,
+            "user_id": columns.texts(self._read["user_id"](group)),
+            "session_id": columns.texts(self._read["session_id"](group)),
+            "shard": pa.repeat(identity.shard, count),
+            "position": pa.array(positions, pa.string()),
+            "extra": self._extra(group),
+        }
+        agents = user_agent.columns(self._read["user_agent"](group))
+        known |= zip(("ua_family", "os_family", "device_family"), agents, strict=True)
+        arrays = [known[name] for name in ENVELOPE.names] + members
+        return Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=page.table.schema))
+
+    # ---- what no column holds
+
+    def _extra(self, group: Group) -> pa.Array:
+        if self.page.closed and not self.enclosed and not any(group.batches):
+            return pa.nulls(len(group.events), pa.string())
+        dumps = orjson.dumps
+        rests = map(self._rest, group.events, group.outers, group.batches)
+        return pa.array([dumps(rest) if rest else None for rest in rests], pa.string())
+
+    def _rest(self, event: dict[str, Any], outer: dict[str, Any], batch: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the members of an event that are in no column; `$event` and `$batch` are what was around it."""
+        held: set[str] = set()
+        outer_held: set[str] = set()
+        for name in _HOLDING:
+            if not _holder(self._paths[name], event, held):
+                _holder(self._outer_paths[name], outer, outer_held)
+        for paths in self._naming_paths:
+            _holder(paths, event, held)
+        names = self._column_names
+        rest = {
+            key: value
+            for key, value in event.items()
+            if key not in names and key not in held and not (value is None and key in self.page.declared)
+        }
+        if self.enclosed:
+            payload = self._payload_key(outer)
+            around = {key: value for key, value in outer.items() if key != payload and key not in outer_held}
+            rest[_free("$event", rest)] = around
+        if batch:
+            rest[_free("$batch", rest)] = batch
+        return rest
+
+    def _payload_key(self, outer: dict[str, Any]) -> str | None:
+        """Return the member that is the payload; None when it stands deeper, and the whole member is kept."""
+        path = next((path for path in self._payload_paths if find(outer, path) is not None), ())
+        return path[0] if len(path) == 1 else None
+
+
+def _holder(paths: tuple[Path, ...], event: dict[str, Any], held: set[str]) -> bool:
+    """Note the member a field's value was taken from, if it is whole in its column. Say whether there was a value."""
+    for path in paths:
+        if find(event, path) is not None:
+            if len(path) == 1:
+                held.add(path[0])
+            return True
+    return False
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    while name in taken:
+        name = "$" + name
+    return name
