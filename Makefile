@@ -23,7 +23,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## the whole system on this machine, watched: real daemon, real traffic (EVENTS=20000, KEEP=1 to leave it running)
-	@$(PY) -m local.demo --events $(EVENTS) $(if $(KEEP),--keep)
+	@$(PY) -m local demo --events $(EVENTS) $(if $(KEEP),--keep)
 
 test: $(STAMP) ## every test; what lacks node, java or DynamoDB Local is skipped by name
 	$(PY) -m pytest $(TESTS)
