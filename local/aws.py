@@ -7,6 +7,7 @@ again for its first assignment. For production that wait is right; for somebody 
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import boto3
 from botocore.config import Config
 
 from tailrace.commit.ledger_dynamodb import create_table
+from tailrace_producer.put import Putter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,6 +50,11 @@ class World:
     def kinesis(self) -> KinesisClient:
         """Return a client of the stream's service."""
         return boto3.client("kinesis", **options(self.kinesis_url))
+
+    def putter(self, seed: int) -> Putter:
+        """Return a sender to the stream; the seed spreads its retries."""
+        client: Any = self.kinesis()  # boto3's stubs name every argument, the sender's port takes any
+        return Putter(client, self.stream, rng=random.Random(seed))
 
     def dynamodb(self) -> DynamoDBClient:
         """Return a client of the tables' service."""

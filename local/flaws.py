@@ -1,8 +1,8 @@
 """What real clients break. Rule: each flaw names the stage that must reject it, and breaks nothing beside it.
 
 A flaw takes a good event of the tracker's shape and returns the bytes that go out; what it puts in place of the good
-follows from the event alone. `whole` flaws break the text itself: inside a JSON array they would break their
-neighbours too, so they travel alone or on a line of their own.
+follows from the event alone. After a `whole` flaw no reader can tell where the event ends: inside a JSON array it would
+break its neighbours too, so it travels alone or on a line of its own.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ def _proxy_page(event: Event) -> bytes:
 
 FLAWS = (
     Flaw("cut short", "parse", True, _cut),
-    Flaw("NaN", "parse", True, _with("data.vw", lambda _: float("nan"))),
-    Flaw("invalid UTF-8", "parse", True, _latin),
-    Flaw("200 levels deep", "parse", True, _deep),
+    Flaw("NaN", "parse", False, _with("data.vw", lambda _: float("nan"))),
+    Flaw("invalid UTF-8", "parse", False, _latin),
+    Flaw("200 levels deep", "parse", False, _deep),
     Flaw("a proxy's error page", "parse", True, _proxy_page),
-    Flaw("encoded twice", "parse", True, lambda event: encode(encode(event).decode())),
+    Flaw("integer beyond 64 bits", "parse", False, _with("target.y", lambda old: 2**64 + old)),
+    Flaw("encoded twice", "contract", False, lambda event: encode(encode(event).decode())),
     Flaw("number as text", "schema", False, _with("target.x", str)),
     Flaw("number as path", "schema", False, _with("path", len)),
     Flaw("text as object", "schema", False, _with("target", lambda old: f"#{old['id']}")),

@@ -18,7 +18,6 @@ BROKEN = 0.01
 VISITS = 60  # at the same time
 FORMS = (("one", 8), ("array", 1), ("lines", 1), ("events", 1))  # how a tracker packs, with weights
 AGGREGATED = 0.8
-UNPRINTABLE = frozenset({"invalid UTF-8"})  # flaws that a text file is spared
 
 
 class Made(NamedTuple):
@@ -61,7 +60,7 @@ def parcels(events: int, seed: int, end_ms: int, span_ms: int = 60_000, broken: 
         count = 1 if form == "one" else rng.randint(2, 12)
         count = min(count, events - made, max(1, visit.left))
         now_ms = end_ms - span_ms + span_ms * made // events
-        batch = tuple(_event(visit, rng, now_ms, form, broken) for _ in range(count))
+        batch = _batch(visit, rng, now_ms, form, count, broken)
         yield Parcel(visit.person.user_id, join(form, batch), form, rng.random() < AGGREGATED, batch)
         made += count
         if visit.left <= 0:
@@ -84,11 +83,19 @@ def join(form: str, events: tuple[Made, ...]) -> bytes:
     return array if form == "array" else b'{"events":' + array + b"}"
 
 
-def _event(visit: Visit, rng: random.Random, now_ms: int, form: str, broken: float) -> Made:
+def _batch(visit: Visit, rng: random.Random, now_ms: int, form: str, count: int, broken: float) -> tuple[Made, ...]:
+    batch: list[Made] = []
+    for _ in range(count):
+        # At most one bad line among lines: with more of them nobody could tell lines from one broken text.
+        share = 0.0 if form == "lines" and not all(made.good for made in batch) else broken
+        batch.append(_event(visit, rng, now_ms, share, whole=form in {"one", "lines"}))
+    return tuple(batch)
+
+
+def _event(visit: Visit, rng: random.Random, now_ms: int, broken: float, *, whole: bool) -> Made:
     kind, event = visit.next(now_ms)
     event_id, tenant = event.get("event_id"), event.get("tenant")
     if event_id is None or rng.random() >= broken:
         return Made(encode(event), kind, tenant or "none", event_id, None)
-    allowed = [flaw for flaw in FLAWS if form in {"one", "lines"} or not flaw.whole]
-    flaw = rng.choice(allowed)
+    flaw = rng.choice([flaw for flaw in FLAWS if whole or not flaw.whole])
     return Made(flaw.apply(event), kind, tenant or "none", event_id, flaw)

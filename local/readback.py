@@ -1,0 +1,158 @@
+"""Reads back what was stored. Rule: only what the ledger has committed, asked with DuckDB."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import duckdb
+
+from local.send import Sent
+from tailrace.commit.committed import CommitFile, commits_of, epoch_of, shards_of
+from tailrace.commit.stores import ledger_of
+from tailrace.settings import Settings
+from tailrace.sinks.lake.layout import QUARANTINE
+from tailrace.sinks.lake.places import place_of
+
+NAMED_MAX = 5  # of what is wrong, so many are named
+NO_EVENTS = "SELECT '' AS event_type, '' AS tenant, '' AS event_id, '' AS shard, '' AS position WHERE false"
+NO_REJECTS = (
+    "SELECT '' AS shard, '' AS position, '' AS stage, '' AS keyword, '' AS path, '' AS message, ''::BLOB AS raw "
+    "WHERE false"
+)
+
+
+class Reason(NamedTuple):
+    """A reason for rejection, how often it came first, and one example."""
+
+    stage: str
+    keyword: str
+    path: str
+    message: str
+    times: int
+    raw: bytes
+
+
+class Lake:
+    """The committed objects, fetched into a folder, behind one DuckDB connection."""
+
+    def __init__(self, files: Mapping[str, list[str]], bytes_: int) -> None:
+        self.files = files
+        self.bytes = bytes_
+        self.objects = sum(len(names) for names in files.values())
+        self._duck = duckdb.connect()
+        columns = "event_type, tenant, event_id, shard, position"
+        tables = [
+            f"SELECT {columns} FROM read_parquet({names!r}, union_by_name = true)"
+            for table, names in sorted(files.items())
+            if table != QUARANTINE
+        ]
+        self._duck.execute(f"CREATE VIEW events AS {' UNION ALL '.join(tables) or NO_EVENTS}")
+        rejects = files.get(QUARANTINE)
+        query = f"SELECT * FROM read_parquet({rejects!r}, union_by_name = true)" if rejects else NO_REJECTS
+        self._duck.execute(f"CREATE VIEW rejects AS {query}")
+
+    @classmethod
+    def fetch(cls, settings: Settings, folder: Path, *, file_run: bool = False) -> Self:
+        """Fetch every committed object that holds rows."""
+        ledger, place = ledger_of(settings, file_run=file_run), place_of(settings)
+        epoch = epoch_of(ledger, settings.kcl.application) or ""
+        files: defaultdict[str, list[str]] = defaultdict(list)
+        size = 0
+        for shard in shards_of(ledger, epoch, "" if file_run else settings.stream.name):
+            for chain, commit in commits_of(place, shard):
+                if not isinstance(commit, CommitFile):
+                    raise FileNotFoundError(f"the commit file of {shard.identity.shard}, chain {chain}: {commit}")
+                for stored in commit.objects:
+                    if stored.rows:
+                        data = place.read(stored.name)
+                        size += len(data)
+                        target = folder / stored.name
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(data)
+                        files[stored.table].append(str(target))
+        return cls(files, size)
+
+    def positions(self) -> list[tuple[str, str]]:
+        """Return (shard, position) of every stored row."""
+        return self._duck.execute("SELECT shard, position FROM events").fetchall()
+
+    def rejected(self) -> list[tuple[str, str, str]]:
+        """Return (shard, position, stage) of every row of the quarantine."""
+        return self._duck.execute("SELECT shard, position, stage FROM rejects").fetchall()
+
+    def totals(self) -> list[tuple[str, str, int]]:
+        """Return (event type, tenant, events stored)."""
+        query = "SELECT event_type, tenant, count(*) FROM events GROUP BY ALL ORDER BY ALL"
+        return self._duck.execute(query).fetchall()
+
+    def reasons(self, most: int) -> list[Reason]:
+        """Return the commonest first reasons, each with an example."""
+        query = """
+            SELECT stage, keyword, first(path ORDER BY position), first(message ORDER BY position), count(*),
+                   first(raw ORDER BY position)
+            FROM rejects GROUP BY stage, keyword ORDER BY count(*) DESC, stage, keyword LIMIT ?"""
+        return [Reason(*row) for row in self._duck.execute(query, [most]).fetchall()]
+
+    def some_event(self) -> str | None:
+        """Return the id of one stored event, a purchase if there is one."""
+        query = "SELECT event_id FROM events ORDER BY event_type = 'purchase' DESC, event_id LIMIT 1"
+        found = self._duck.execute(query).fetchone()
+        return None if found is None else str(found[0])
+
+
+@dataclass
+class Account:
+    """Every event sent, held against what is stored. All is well when nothing is named."""
+
+    sent: int = 0
+    stored: int = 0
+    rejected: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+    examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def holds(self) -> bool:
+        """Say whether each event is exactly once where it belongs."""
+        return not self.findings
+
+    def _find(self, what: str, example: str) -> None:
+        self.findings[what] += 1
+        if len(self.examples[what]) < NAMED_MAX:
+            self.examples[what].append(example)
+
+    @classmethod
+    def of(
+        cls, sent: Iterable[Sent], stored: Iterable[tuple[str, str]], rejected: Sequence[tuple[str, str, str]]
+    ) -> Self:
+        """Compare by position: a position is one event's, in the stream and in the lake."""
+        expected = {(one.shard, normal(one.position)): one.made for one in sent}
+        rows = Counter((shard, normal(at)) for shard, at in stored)
+        stages = {(shard, normal(at)): stage for shard, at, stage in rejected}
+        rejects = Counter((shard, normal(at)) for shard, at, _ in rejected)
+        account = cls(len(expected), rows.total(), rejects.total())
+        for place, made in expected.items():
+            name = f"{place[0]} {place[1]} ({made.type}{', ' + made.flaw.name if made.flaw else ''})"
+            times = rows[place] + rejects[place]
+            if times == 0:
+                account._find("sent and found nowhere", name)
+            elif times > 1:
+                account._find("found more than once", name)
+            elif made.flaw is None and rejects[place]:
+                account._find("good, but rejected", name)
+            elif made.flaw is not None and rows[place]:
+                account._find("broken, but stored", name)
+            elif made.flaw is not None and stages[place] != made.flaw.stage:
+                account._find(f"rejected at {stages[place]}, expected {made.flaw.stage}", name)
+        for place in (rows + rejects).keys() - expected.keys():
+            account._find("found, but never sent", f"{place[0]} {place[1]}")
+        return account
+
+
+def normal(position: str) -> str:
+    """Return a position without leading zeros."""
+    sequence, sub, index = position.split("/")
+    return f"{sequence.lstrip('0') or '0'}/{int(sub)}/{int(index)}"

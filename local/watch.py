@@ -1,0 +1,105 @@
+"""Sends while it watches. Rule: it always says what it waits for, and it never waits for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from local.consumer import Consumer, Numbers
+from local.process import NotComeTogetherError
+from local.screen import Screen
+from local.send import Sent
+
+LOOK_EVERY_S = 0.5
+QUIET_MAX_S = 90.0  # without any number moving
+REASONS_SHOWN = 4
+
+
+@dataclass
+class Tally:
+    """What was sent so far."""
+
+    target: int  # events
+    events: int = 0
+    records: int = 0  # user records
+    sent: list[Sent] = field(default_factory=list)
+
+    def add(self, step: list[Sent]) -> None:
+        """Count a step; of each event only what the account needs is kept."""
+        self.events += len(step)
+        self.records += sum(one.position.endswith("/0") for one in step)
+        self.sent += [one._replace(made=one.made._replace(raw=b"")) for one in step]
+
+    @property
+    def whole(self) -> bool:
+        """Say whether all is sent."""
+        return self.events >= self.target
+
+
+def watch(
+    screen: Screen, consumer: Consumer, steps: Iterator[list[Sent]], target: int, rate: float, shards: int
+) -> Tally:
+    """Send the steps at their pace and show what the consumer says, until all that was sent is committed."""
+    tally, began = Tally(target), time.monotonic()
+    numbers, moved_at, looked_at = Numbers(), began, float("-inf")
+    waited = ""
+    with screen.progress() as progress:
+        while True:
+            now = time.monotonic()
+            if not tally.whole and tally.events <= (now - began) * rate:
+                tally.add(next(steps))
+                moved_at = now
+            if now - looked_at >= LOOK_EVERY_S:
+                _check(consumer, moved_at, now, waited)
+                seen, looked_at = consumer.numbers(), now
+                if seen != numbers:
+                    numbers, moved_at = seen, now
+                waited = waiting_for(numbers, tally, shards)
+                progress.show(*lines(numbers, tally, waited))
+                if not waited:
+                    return tally
+            if tally.whole or tally.events > (now - began) * rate:
+                time.sleep(0.05)
+
+
+def waiting_for(numbers: Numbers, tally: Tally, shards: int) -> str:
+    """Return what the next step depends on; empty when all that was sent is committed."""
+    if not numbers.up:
+        return "the consumer to look at everything it needs"
+    if not numbers.daemon:
+        return "the JVM to start"
+    if numbers.leases == 0 and numbers.records == 0:
+        return f"KCL to take the leases of {shards} shards"
+    if numbers.records == 0:
+        return "the first record"
+    if not tally.whole:
+        return "the rest of the traffic"
+    if numbers.records < tally.records:
+        return "the last records to be read"
+    if numbers.received < tally.events:
+        return "the last flush"
+    return ""
+
+
+def lines(numbers: Numbers, tally: Tally, waited: str) -> tuple[str, ...]:
+    """Return the moving lines: what is sent, what is read, what is committed, what is waited for."""
+    commonest = numbers.reasons.most_common(REASONS_SHOWN)
+    reasons = ", ".join(f"{stage}/{keyword} {count}" for (stage, keyword), count in commonest)
+    return (
+        f"sent      {tally.events:>9,} of {tally.target:,} events in {tally.records:,} records",
+        f"read      {numbers.records:>9,} records on {numbers.leases} shards, {numbers.lag_s:.1f} s behind the tip",
+        f"committed {numbers.received:>9,} events = {numbers.stored:,} stored + {numbers.rejected:,} rejected"
+        + (f" ({reasons})" if reasons else ""),
+        f"waits for {waited}" if waited else "all that was sent is committed",
+    )
+
+
+def _check(consumer: Consumer, moved_at: float, now: float, waited: str) -> None:
+    if consumer.status is not None:
+        raise NotComeTogetherError(f"the consumer ended with status {consumer.status}:\n{consumer.tail()}")
+    if now - moved_at > QUIET_MAX_S:
+        raise NotComeTogetherError(
+            f"nothing has moved for {QUIET_MAX_S:.0f} s while waiting for {waited or 'the consumer'}.\n"
+            f"/readyz says: {consumer.ready()}\n{consumer.tail()}"
+        )
