@@ -20,7 +20,7 @@ from tailrace.settings import MIB, Lake
 from tailrace.sinks.lake.layout import Layout, split, table_of
 from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile
 
-WAITING_BYTES_MAX = 48 * MIB  # a filling and the one before it, which is being stored, fit in one child
+WAITING_BYTES_MAX = 32 * MIB  # a filling and the one before it, which is being stored, fit in one child
 SUFFIX = ".parquet"
 
 
