@@ -52,13 +52,14 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(PIP) install --quiet --require-hashes -r requirements-build.lock || { $(FETCH_FAILED); }
-	@$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements.lock || { $(FETCH_FAILED); }
+	@$(INSTALL_LOCK) || { echo "That failed; once more in 15 s (registries refuse who asks too often)."; sleep 15; $(INSTALL_LOCK); } || { $(FETCH_FAILED); }
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(JARS_STAND) || { echo "Jars of KCL are missing or damaged; fetching them again."; \
 	  $(PIP) install --quiet --no-deps --no-build-isolation --no-cache-dir --force-reinstall \
 	    amazon-kclpy==$$($(PY) -c 'import importlib.metadata as m; print(m.version("amazon-kclpy"))') && $(JARS_STAND) || { $(FETCH_FAILED); }; }
 	@touch $@
 
+INSTALL_LOCK = $(PIP) install --quiet --require-hashes --no-build-isolation -r requirements.lock
 JARS_STAND = $(PY) -c "$$JARS_CHECK"
 define JARS_CHECK
 import sys
