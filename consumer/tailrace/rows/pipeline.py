@@ -53,9 +53,17 @@ class Pipeline:
             if made is not None:
                 rows.append(made)
                 stored[self._label(shape.page.event_type)] += made.batch.num_rows
+        if events.several and rejected:
+            self._cut_out(rejected, records, events.several)
+        return self._outcome(rows, stored, rejected)
+
+    def internal(self, record: Record, reason: Reason) -> Outcome:
+        """Return the outcome of a record that this code cannot process: one reject of its whole."""
+        spoilt = Rejected((reason,), record.sequence, record.sub, 0, record.arrival_ms, record.data)
+        return self._outcome([], Counter(), [spoilt])
+
+    def _outcome(self, rows: list[Rows], stored: Counter[str], rejected: list[Rejected]) -> Outcome:
         if rejected:
-            if events.several:
-                self._cut_out(rejected, records, events.several)
             rows.append(quarantine_rows(rejected, self._identity))
         reasons = Counter((self._label(r.event_type), r.reasons[0].stage, r.reasons[0].keyword) for r in rejected)
         total = stored.total()

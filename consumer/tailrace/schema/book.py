@@ -104,7 +104,6 @@ class Book:
         self.contract = contract
         self._pages: dict[str, dict[str, Page]] = {}
         self._tables: dict[str, Table] = {QUARANTINE.name: QUARANTINE}
-        self._unknown: dict[str, Page] = {}
         paths = Contract(contract).paths
         majors: dict[tuple[str, int], list[str]] = {}
         for event_type, version in sorted(sources, key=lambda key: (key[0], _order(*key))):
@@ -159,6 +158,10 @@ class Book:
     def tables(self) -> Mapping[str, Table]:
         """Return every table that is known beforehand, the quarantine among them, by name."""
         return dict(self._tables)
+
+    def types(self) -> list[str]:
+        """Return every event type that has a schema."""
+        return list(self._pages)
 
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._pages
