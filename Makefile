@@ -77,10 +77,10 @@ FETCH_FAILED = echo; echo "The installation did not finish: the lines above name
 
 lock: $(STAMP) ## resolve the lock files anew from pyproject.toml
 	$(PIP) install --quiet $(UV)
-	for part in requirements-build.in:requirements-build.lock pyproject.toml:requirements.lock; do \
-	  env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	    $${part%%:*} -o $${part##*:} || exit 1; done
+	$(COMPILE) requirements-build.in -o requirements-build.lock
+	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --upgrade --universal \
+  --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 # Stand-ins that only some tests use.
 node: .node/node_modules/kinesis-local/main.js ## kinesis-local, whose shards really split (needs node and npm)
