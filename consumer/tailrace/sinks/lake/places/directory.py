@@ -47,8 +47,9 @@ class DirectoryPlace:
     def create(self, name: str, body: Body, meta: Mapping[str, str]) -> bool:
         """Store a new object; False when the name is taken. `meta` must stand in the bytes already."""
         target = self._path(name)
-        if target.exists():  # spares the copy; `link` decides
-            return False
+        with _world(name):
+            if target.exists():  # spares the copy; `link` decides
+                return False
         with _world(name), self._written(body) as temporary:
             self._folder(target.parent)
             try:
