@@ -295,11 +295,11 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def with_children(seen: health.Snapshot, sheet: metrics_server.Sheet) -> health.Snapshot:
     """Return the snapshot with what the living children's metrics say."""
     sheet.sweep()
-    stopped = sheet.values("tailrace_shard_stopped", "shard")
-    away = sheet.values("tailrace_world_away", "service")
+    stopped = sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard")
+    away = sheet.values(metrics.name_of(metrics.WORLD_AWAY), "service")
     return health.with_children(
         seen,
-        last_message=sheet.values("tailrace_last_message_timestamp_seconds", "shard"),
+        last_message=sheet.values(metrics.name_of(metrics.LAST_MESSAGE), "shard"),
         stopped=[shard for shard, value in stopped.items() if value],
         away=[service for service, value in away.items() if value],
     )

@@ -76,6 +76,12 @@ OPENS = _counter("opens_total", "Times a child took a shard over: normal, carefu
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
 
+
+def name_of(gauge: Gauge) -> str:
+    """Return the name under which a gauge's values are found."""
+    return next(iter(gauge.describe())).name
+
+
 # Told by the supervisor itself: (name, help), see metrics_server.
 JVM_RESTARTS: Final = ("tailrace_jvm_restarts", "Times the daemon was started again.")
 DAEMON_UP: Final = ("tailrace_daemon_up", "1 while the daemon runs.")
