@@ -6,6 +6,7 @@ Nothing stays behind: all processes end with this one, also on Ctrl-C, and so do
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -32,7 +33,7 @@ SENDING_S = 12.0  # the traffic is spread over so many seconds, so that there is
 RATE_MAX = 4000.0
 EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
-EXAMPLE_CHARS = 90
+EXAMPLE_CHARS = 100
 DAY = aws.ROOT / "examples" / "day.jsonl"
 
 
@@ -115,12 +116,14 @@ class _Demo:
             self.screen.bad(f"backfill ended with status {status}")
             return False
         lake = Lake.fetch(tailrace_settings.load(str(own), {}), self.folder / "day-read", file_run=True)
-        stored, rejected = len(lake.positions()), len(lake.rejected())
+        stored, rejected, lines = len(lake.positions()), len(lake.rejected()), len(DAY.read_bytes().splitlines())
         self.screen.say(
-            f"{stored:,} rows in {lake.objects} Parquet files; {rejected} events in quarantine, most of them for:"
+            f"{stored:,} rows in {lake.objects} Parquet files; {rejected} events in quarantine, most of them for"
         )
         self._reasons(lake.reasons(3))
-        return True
+        if stored + rejected != lines:
+            self.screen.bad(f"The file has {lines:,} lines.")
+        return stored + rejected == lines
 
     def _traffic(self, world: aws.World, consumer: Consumer) -> Tally:
         self.screen.phase("Traffic through the real daemon")
@@ -188,11 +191,9 @@ class _Demo:
         self.screen.table(["type", *heads, "all"], rows, right=frozenset(range(1, len(heads) + 2)))
 
     def _reasons(self, reasons: Sequence[Reason]) -> None:
-        rows = [
-            [f"{one.times:,}", f"{one.stage}/{one.keyword}", f"{one.path}: {one.message}", shorten(one.raw)]
-            for one in reasons
-        ]
-        self.screen.table(["times", "reason", "for example", "of"], rows, right=frozenset({0}))
+        for one in reasons:
+            self.screen.say(f"{one.times:>6,} {one.stage}/{one.keyword}, for example {one.path}: {one.message}")
+            self.screen.quote("      " + excerpt(one))
 
     def _keep(self, world: aws.World, file: Path) -> None:
         consumer = Consumer(file, self.folder, world.port)
@@ -222,8 +223,13 @@ def wait_until_stopped(consumer: Consumer) -> None:
     raise NotComeTogetherError(f"the consumer ended with status {consumer.status}:\n{consumer.tail()}")
 
 
-def shorten(raw: bytes, chars: int = EXAMPLE_CHARS) -> str:
-    """Return bytes as a person can look at them, on one line."""
-    text = raw[: 4 * chars].decode(errors="backslashreplace")
+def excerpt(reason: Reason, chars: int = EXAMPLE_CHARS) -> str:
+    """Return the part of a rejected event that its reason speaks of, on one line."""
+    text = reason.raw.decode(errors="backslashreplace")
     text = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
-    return text if len(text) <= chars else text[: chars - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    names = [*re.findall(r"\w+", reason.path)[-1:], *re.findall(r"'(\w+)'", reason.message)]
+    found = [at for name in names if (at := text.find(f'"{name}":')) >= 0]
+    start = max(0, found[0] - chars // 4) if found else 0
+    cut = text[start : start + chars]
+    more = "\N{HORIZONTAL ELLIPSIS}"
+    return (more if start else "") + cut + (more if start + chars < len(text) else "")

@@ -86,14 +86,13 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, *lines: str) -> None:
-        """Show these lines in place of the last ones; without a terminal not too often and never twice."""
-        text = "\n".join("  " + line for line in lines)
+    def show(self, lines: Sequence[str], plain: str) -> None:
+        """Show the lines in place of the last ones; without a terminal the plain one, not too often, never twice."""
         if self._live:
-            self._live.update(Text(text))
-        elif text != self._said and time.monotonic() - self._at >= PLAIN_EVERY_S:
-            self._console.print(Text(text), soft_wrap=True)
-            self._said, self._at = text, time.monotonic()
+            self._live.update(Text("\n".join("  " + line for line in lines)))
+        elif plain != self._said and time.monotonic() - self._at >= PLAIN_EVERY_S:
+            self._console.print(Text("  " + plain), soft_wrap=True)
+            self._said, self._at = plain, time.monotonic()
 
 
 class _Indented:

@@ -13,7 +13,9 @@ from local.send import Sent
 
 LOOK_EVERY_S = 0.5
 QUIET_MAX_S = 90.0  # without any number moving
+RESTARTS_MAX = 3  # of the daemon; one may be bad luck
 REASONS_SHOWN = 4
+LOG_LINES = 30
 
 
 @dataclass
@@ -51,12 +53,12 @@ def watch(
                 tally.add(next(steps))
                 moved_at = now
             if now - looked_at >= LOOK_EVERY_S:
-                _check(consumer, moved_at, now, waited)
                 seen, looked_at = consumer.numbers(), now
+                _check(consumer, seen, now - moved_at, waited)
                 if seen != numbers:
                     numbers, moved_at = seen, now
                 waited = waiting_for(numbers, tally, shards)
-                progress.show(*lines(numbers, tally, waited))
+                progress.show(lines(numbers, tally, waited), line(numbers, tally, waited))
                 if not waited:
                     return tally
             if tally.whole or tally.events > (now - began) * rate:
@@ -84,22 +86,42 @@ def waiting_for(numbers: Numbers, tally: Tally, shards: int) -> str:
 
 def lines(numbers: Numbers, tally: Tally, waited: str) -> tuple[str, ...]:
     """Return the moving lines: what is sent, what is read, what is committed, what is waited for."""
-    commonest = numbers.reasons.most_common(REASONS_SHOWN)
-    reasons = ", ".join(f"{stage}/{keyword} {count}" for (stage, keyword), count in commonest)
+    broken = f"broken     {numbers.reasons.total():>9,} events{told(numbers)}"
     return (
-        f"sent      {tally.events:>9,} of {tally.target:,} events in {tally.records:,} records",
-        f"read      {numbers.records:>9,} records on {numbers.leases} shards, {numbers.lag_s:.1f} s behind the tip",
-        f"committed {numbers.received:>9,} events = {numbers.stored:,} stored + {numbers.rejected:,} rejected"
-        + (f" ({reasons})" if reasons else ""),
+        f"sent       {tally.events:>9,} of {tally.target:,} events, in {tally.records:,} records",
+        f"read       {numbers.records:>9,} records by {numbers.leases} children, {numbers.lag_s:.1f} s behind the tip",
+        broken,
+        f"committed  {numbers.received:>9,} events = {numbers.stored:,} stored + {numbers.rejected:,} in quarantine",
         f"waits for {waited}" if waited else "all that was sent is committed",
     )
 
 
-def _check(consumer: Consumer, moved_at: float, now: float, waited: str) -> None:
+def line(numbers: Numbers, tally: Tally, waited: str) -> str:
+    """Return the same in one line, for a screen that cannot move."""
+    parts = [f"sent {tally.events:,} of {tally.target:,} events"]
+    if numbers.records:
+        parts.append(f"read {numbers.records:,} of {tally.records:,} records, {numbers.lag_s:.1f} s behind")
+        parts.append(f"{numbers.reasons.total():,} broken{told(numbers)}")
+        parts.append(f"committed {numbers.stored:,} stored + {numbers.rejected:,} rejected")
+    parts.append(f"waits for {waited}" if waited else "done")
+    return "; ".join(parts)
+
+
+def told(numbers: Numbers) -> str:
+    """Return the commonest reasons with their counts."""
+    commonest = [f"{stage}/{keyword} {count}" for (stage, keyword), count in numbers.reasons.most_common(REASONS_SHOWN)]
+    more = ["..."] if len(numbers.reasons) > REASONS_SHOWN else []
+    return f" ({', '.join(commonest + more)})" if commonest else ""
+
+
+def _check(consumer: Consumer, numbers: Numbers, quiet_s: float, waited: str) -> None:
+    """Give up, with all that is known, when it cannot come to a good end any more."""
+    why = ""
     if consumer.status is not None:
-        raise NotComeTogetherError(f"the consumer ended with status {consumer.status}:\n{consumer.tail()}")
-    if now - moved_at > QUIET_MAX_S:
-        raise NotComeTogetherError(
-            f"nothing has moved for {QUIET_MAX_S:.0f} s while waiting for {waited or 'the consumer'}.\n"
-            f"/readyz says: {consumer.ready()}\n{consumer.tail()}"
-        )
+        why = f"The consumer ended with status {consumer.status}."
+    elif numbers.restarts >= RESTARTS_MAX:
+        why = f"The daemon ended {numbers.restarts} times."
+    elif quiet_s > QUIET_MAX_S:
+        why = f"Nothing has moved for {quiet_s:.0f} s while waiting for {waited}. /readyz says: {consumer.ready()}"
+    if why:
+        raise NotComeTogetherError(f"{why} The end of the consumer's log:\n{consumer.tail(LOG_LINES)}")
