@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
 import pyarrow as pa
 
 from tailrace import __version__
@@ -16,14 +17,13 @@ from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import Identity
 from tailrace.ops.clock import Clock
 from tailrace.rows.pipeline import Pipeline
-from tailrace.schema.book import Book
-from tailrace.schema.contract import Contract
+from tailrace.schema.book import ENVELOPE, Book
 from tailrace.settings import Settings
 from tailrace.shard import Shard
 from tailrace.sinks.lake.filling import LakeSink
-from tailrace.sinks.lake.layout import Layout
 
 LAKE = "lake"
+EVER_HOURS = 24 * 366 * 10_000  # no event time is later
 
 
 def shard_of(
@@ -41,17 +41,14 @@ def shard_of(
     """Build one shard: its pipeline and its lanes. Nothing is touched before `open`."""
     rng = random.Random()  # noqa: S311 - jitter between retries
     lake, flush = settings.lake, settings.flush
-    layout = Layout(
-        past_days=lake.past_days if event_time_window else 0,
-        future_hours=lake.future_hours if event_time_window else 0,
-        tenant_partition=lake.tenant_partition,
-    )
+    if not event_time_window:
+        lake = msgspec.structs.replace(lake, past_days=0, future_hours=EVER_HOURS)
     lane = Lane(
         LAKE,
         identity,
         LaneLedger(store, place, identity, LAKE),
         place,
-        LakeSink(lake, layout, book.tables()),
+        LakeSink.of(lake, book.tables(), ENVELOPE),
         FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
         digests=(("book", book.digest), ("code", __version__)),
         patience=lambda: Patience(clock, settings.world.patience_s, rng.random),
@@ -59,7 +56,7 @@ def shard_of(
         alive=alive,
         uploads=lake.upload_threads,
     )
-    pipeline = Pipeline(Contract.of(settings.contract), book, settings.limits, identity)
+    pipeline = Pipeline(settings.contract, book, settings.limits, identity)
     return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say)
 
 

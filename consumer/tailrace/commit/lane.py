@@ -232,7 +232,8 @@ class Lane:
             effect = protocol.effect(owner)
             reply: protocol.Reply
             if isinstance(effect, protocol.Write):
-                reply = self._write(effect.plan, owner.generation, bodies)
+                self._write(effect.plan, owner.generation, bodies)
+                reply = None
                 patience = self._patience()
             else:
                 try:
@@ -268,15 +269,13 @@ class Lane:
         elif before.step == "commit" and now.step == "fill":
             self._say("committed", **about, last=plan.last, records=plan.records, **plan.counts._asdict())
 
-    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body]) -> bool:
-        """Bring every object to its name, the commit file after all others. False when a later owner was there."""
+    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body]) -> None:
+        """Bring every object to its name, the commit file after all others; give up where a later owner was."""
         *others, last = plan.names
-        if not all(self._all_of(others, plan.chain, generation, bodies)):
-            return False
-        self._place.sync()
-        stored = self._put(last, bodies[last], plan.chain, generation)
-        self._place.sync()
-        return stored
+        if all(self._all_of(others, plan.chain, generation, bodies)):
+            self._place.sync()
+            self._put(last, bodies[last], plan.chain, generation)
+            self._place.sync()
 
     def _all_of(self, names: Sequence[str], chain: int, generation: int, bodies: dict[str, Body]) -> list[bool]:
         if len(names) == 1:

@@ -47,7 +47,7 @@ class Swap(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Bring every object of the plan to its name: True, or False when a later owner's stands there."""
+    """Bring every object of the plan to its name, or find a later owner's there: then the commit will be refused."""
 
     plan: Plan
 
@@ -57,7 +57,7 @@ class Lost(NamedTuple):
 
 
 Effect = Read | Swap | Write
-Reply = tuple[int, Item] | None | bool | Lost
+Reply = tuple[int, Item] | None | Lost
 
 
 def cut(owner: Owner, draft: Plan) -> Owner:
@@ -130,14 +130,11 @@ def effect(owner: Owner) -> Effect:
 def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     """Return the owner as the reply leaves it."""
     if isinstance(reply, Lost):
-        return owner if isinstance(done, Write) else owner._replace(revision=UNREAD)
+        return owner._replace(revision=UNREAD)
     if isinstance(done, Write):
-        if not reply:
-            return _lost(owner, "a later owner's object stands at a planned name")
         return _judged(owner._replace(step="commit"))
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
-    assert not isinstance(reply, bool)
     revision, item = reply if reply is not None else (0, Item())
     return _judged(owner._replace(revision=revision, item=item))
 
@@ -150,7 +147,7 @@ def _judged(owner: Owner) -> Owner:
         case Already():
             return _granted(owner)
         case Refused(why):
-            return _lost(owner, why)
+            return owner._replace(step="lost", plan=None, why=why)
 
 
 def _granted(owner: Owner) -> Owner:
@@ -169,10 +166,6 @@ def _granted(owner: Owner) -> Owner:
         case "stop":
             return owner._replace(step="stopped", plan=None)
     raise AssertionError(f"nothing is granted at {owner.step}")
-
-
-def _lost(owner: Owner, why: str) -> Owner:
-    return owner._replace(step="lost", plan=None, why=why)
 
 
 class Upload(NamedTuple):

@@ -1,6 +1,7 @@
 """How a lane's item may change. Rule: each function is one law of the ledger, pure, and every store obeys the same ones.
 
-A law looks at the item as it stands and answers `Next` (the item to write, by compare-and-swap on its revision),
+Everyone who opened earlier is refused by the generation; everyone who looked too early, by the compare-and-swap. What
+these two make impossible is asserted, not handled. A law looks at the item as it stands and answers `Next` (the item to write, by compare-and-swap on its revision),
 `Already` (one's own write stands there: its reply was lost), or `Refused` (somebody opened later, or a person is needed).
 """
 
@@ -54,11 +55,9 @@ def preparing(item: Item, generation: int, plan: Plan) -> Verdict:
     if item.generation != generation:
         return Refused("opened later by another")
     if item.plan is not None:
-        return Already() if item.plan == plan else Refused("another plan is open")
-    if item.stopped:
-        return Refused("stopped")
-    if plan.chain != item.chain + 1 or plan.after != item.watermark:
-        return Refused("the plan does not follow what is committed")
+        assert item.plan == plan, "nobody else writes under this generation"
+        return Already()
+    assert (item.chain + 1, item.watermark) == (plan.chain, plan.after), "a plan follows what is committed"
     return Next(item._replace(plan=plan))
 
 
@@ -66,16 +65,11 @@ def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
     """An open plan gets its new owner's generation and names, and keeps its own: the same cut, never fewer names."""
     if item.generation != generation:
         return Refused("opened later by another")
-    if item.plan is None:
-        return Refused("no plan is open")
     if item.plan == plan:
         return Already()
-    if item.stopped:
-        return Refused("stopped")
-    if plan.chain != item.plan.chain or not set(item.plan.names) <= set(plan.names):
-        return Refused("not the open plan")
-    if not item.plan.covers(plan) and item.waived != plan.chain:
-        return Refused("other records than the plan counted")
+    assert item.plan is not None, "nobody else commits under this generation"
+    assert item.plan.covers(plan) or item.waived == plan.chain, "`cut` saw to it"
+    assert set(item.plan.names) <= set(plan.names), "a name once planned stays planned"
     return Next(item._replace(plan=plan))
 
 
@@ -83,12 +77,11 @@ def committing(item: Item, generation: int, chain: int) -> Verdict:
     """What the open plan names is written: the watermark moves."""
     if item.generation != generation:
         return Refused("opened later by another")
-    if item.plan is None:
-        mine = item.chain == chain and item.committed_generation == generation
-        return Already() if mine else Refused("no plan is open")
-    if item.plan.chain != chain:
-        return Refused("another plan is open")
     plan = item.plan
+    if plan is None:
+        assert (item.chain, item.committed_generation) == (chain, generation), "only our own commit clears our plan"
+        return Already()
+    assert plan.chain == chain, "only our own plan is open under our generation"
     return Next(
         item._replace(
             watermark=plan.last,

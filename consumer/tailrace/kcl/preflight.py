@@ -141,7 +141,7 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
 def _book(settings: Settings) -> None:
     from tailrace.schema.load import load  # noqa: PLC0415  heavy
 
-    book = load(settings.schemas.path)
+    book = load(settings.schemas.path, settings.contract)
     log.info("read the schemas", path=settings.schemas.path, tables=len(book.tables()))
 
 
