@@ -20,7 +20,7 @@ _LEVELS: Final[dict[str, Level]] = {
     "ERROR": "error",
 }
 _LINE: Final = re.compile(r"\|(TRACE|DEBUG|INFO|WARN|ERROR)\|([^|]*)\|([^|]*)\|(.*)", re.DOTALL)
-_CHILD: Final = re.compile(r"Received error line from subprocess \[(.*)\] for shard (\S+)\s*(?:/ )?", re.DOTALL)
+_CHILD: Final = re.compile(r"Received error line from subprocess \[(.*)\] for shard (\S+)", re.DOTALL)
 
 
 class JvmLine(NamedTuple):
@@ -41,7 +41,7 @@ def parse(text: str) -> JvmLine | None:
     if found is None:
         return JvmLine("warning", "jvm", None, _short(text))
     level, logger, shard, message = found.groups()
-    said = _CHILD.fullmatch(message.strip())
+    said = _CHILD.fullmatch(message.strip(" /"))
     if said is not None:
         return JvmLine("warning", "child", said[2], _short(said[1]))
     return JvmLine(_LEVELS[level], logger.rpartition(".")[2], shard or None, _short(message.strip(" /")))

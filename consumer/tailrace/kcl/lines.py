@@ -38,6 +38,7 @@ SLICE_BYTES: Final = 2 * MIB
 TAIL_BYTES: Final = 128  # `],"millisBehindLatest":<number>}` fits
 
 _HEAD: Final = b'{"action":"processRecords","records":['
+_TAIL: Final = re.compile(rb'\],"millisBehindLatest":(null|-?[0-9]+)\}\s*\Z')
 _BOUNDARY: Final = re.compile(rb'\},\{"[A-Za-z]')
 
 
@@ -137,10 +138,6 @@ class _Envelope(msgspec.Struct, rename="camel"):
     error: str | None = None
 
 
-class _Tail(msgspec.Struct, rename="camel"):
-    millis_behind_latest: int | None = None
-
-
 class _Lenient(msgspec.Struct, rename="camel"):
     """A record whose fields are read one by one, because the strict way failed."""
 
@@ -153,17 +150,15 @@ class _Lenient(msgspec.Struct, rename="camel"):
 _records = msgspec.json.Decoder(list[Record])
 _record = msgspec.json.Decoder(Record)
 _envelope = msgspec.json.Decoder(_Envelope)
-_tail = msgspec.json.Decoder(_Tail)
 _lenient = msgspec.json.Decoder(_Lenient)
 _SPOILT = (msgspec.MsgspecError, UnicodeDecodeError, ValueError)
 
 
 def read(line: memoryview | bytes) -> Turn | CheckpointReply:
     """Return what a line says. Raises ProtocolError when it says nothing known."""
-    if bytes(line[: len(_HEAD)]) == _HEAD:
-        tail = _tail_of(line)
-        if tail is not None:
-            return Records(chunks(line), tail.millis_behind_latest, len(line))
+    plain = _plain(line)
+    if plain is not None:
+        return Records(chunks(line), plain[1], len(line))
     try:
         said = _envelope.decode(line)
     except _SPOILT as trouble:
@@ -188,16 +183,15 @@ def _small(said: _Envelope) -> Turn | CheckpointReply:
     raise ProtocolError(f"unknown action {said.action!r}")
 
 
-def _tail_of(line: memoryview | bytes) -> _Tail | None:
-    """Return what follows the array of records; None when the line is not laid out as expected."""
-    end = bytes(line[-TAIL_BYTES:])
-    at = end.rfind(b"]")
-    if at < 0 or end[at + 1 : at + 2] not in (b",", b"}"):
+def _plain(line: memoryview | bytes) -> tuple[memoryview, int | None] | None:
+    """Return (array of records, millis behind) of a line that is laid out as the daemon does it; else None."""
+    if bytes(line[: len(_HEAD)]) != _HEAD:
         return None
-    try:
-        return _tail.decode(b"{" + end[at + 2 :] if end[at + 1 : at + 2] == b"," else b"{}")
-    except _SPOILT:
+    at = max(len(line) - TAIL_BYTES, len(_HEAD))
+    tail = _TAIL.search(line, at)
+    if tail is None:
         return None
+    return memoryview(line)[len(_HEAD) - 1 : tail.start() + 1], None if tail[1] == b"null" else int(tail[1])
 
 
 def chunks(line: memoryview | bytes, records_max_bytes: int = SLICE_BYTES) -> Iterator[list[Record]]:
@@ -205,13 +199,9 @@ def chunks(line: memoryview | bytes, records_max_bytes: int = SLICE_BYTES) -> It
 
     No list is empty: an empty tick yields nothing. What cannot be decoded comes as a record with a `fault`.
     """
-    view = memoryview(line)
-    if bytes(view[: len(_HEAD)]) == _HEAD:
-        end = len(view) - TAIL_BYTES if len(view) > TAIL_BYTES else 0
-        end += bytes(view[end:]).rfind(b"]")
-        yield from _slices(view[len(_HEAD) - 1 : end + 1], records_max_bytes)
-    else:
-        yield from _slices(memoryview(_envelope.decode(view).records), records_max_bytes)
+    plain = _plain(line)
+    array = memoryview(_envelope.decode(line).records) if plain is None else plain[0]
+    yield from _slices(array, records_max_bytes)
 
 
 def _slices(array: memoryview, bytes_max: int) -> Iterator[list[Record]]:

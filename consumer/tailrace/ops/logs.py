@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ import msgspec
 LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 LINE_BYTES_MAX: Final = 64 * 1024  # a datagram has a limit
 SEND_WAIT_S: Final = 0.5  # a full socket must not stop the work
+MUTED_S: Final = 10.0  # nor cost that wait for every line
 _COLOURS: Final = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m"}
 _DIM: Final = "\x1b[2m"
 _RESET: Final = "\x1b[0m"
@@ -36,14 +38,15 @@ class _Out:
         self.colour = False
         self.stream: TextIO | None = None  # None: whatever sys.stderr is then
         self.socket: socket.socket | None = None
+        self.muted_until = 0.0  # the socket is left alone until then
 
     def emit(self, event: Mapping[str, Any]) -> None:
-        if self.socket is not None:
+        if self.socket is not None and time.monotonic() >= self.muted_until:
             try:
                 self.socket.send(_json(event)[:LINE_BYTES_MAX])
                 return
             except OSError:  # the supervisor is away or slow: stderr is better than silence
-                pass
+                self.muted_until = time.monotonic() + MUTED_S
         line = text_line(event, colour=self.colour) if self.text else _json(event).decode()
         stream = self.stream or sys.stderr
         try:
@@ -71,6 +74,7 @@ def configure(
     _out.colour = tty and "NO_COLOR" not in os.environ
     if _out.socket is not None:
         _out.socket.close()
+    _out.muted_until = 0.0
     _out.socket = None if socket_path is None else _connect(socket_path)
     root = logging.getLogger()
     root.handlers[:] = [_Bridge()]
@@ -145,8 +149,8 @@ def text_line(event: Mapping[str, Any], *, colour: bool = False) -> str:
     level = str(event.get("level", "info"))
     rest = {k: v for k, v in event.items() if k not in ("ts", "level", "logger", "msg", "traceback")}
     fields = " ".join(f"{k}={_plain(v)}" for k, v in rest.items() if v is not None)
-    time = str(event.get("ts", ""))[11:23]
-    head, msg = f"{time} {level:<7} {event.get('logger', ''):<10}", str(event.get("msg", ""))
+    at = str(event.get("ts", ""))[11:23]
+    head, msg = f"{at} {level:<7} {event.get('logger', ''):<10}", str(event.get("msg", ""))
     if colour:
         head, fields = f"{_DIM}{head}{_RESET}", f"{_DIM}{fields}{_RESET}"
         msg = f"{_COLOURS.get(level, '')}{msg}{_RESET}"

@@ -1,0 +1,81 @@
+import pytest
+
+from tailrace import settings as s
+from tailrace.kcl import refusals
+from tailrace.kcl.refusals import Lease
+from tailrace.nouns import START, mark
+
+
+def settings(patience_s: float = 120, **kcl: int) -> s.Settings:
+    return s.Settings(
+        stream=s.Stream(name="clicks"), lake=s.Lake(uri="lake"), world=s.World(patience_s=patience_s), kcl=s.Kcl(**kcl)
+    )
+
+
+class TestSettings:
+    def test_the_defaults_with_a_stream_and_a_lake_will_do(self) -> None:
+        assert refusals.of_settings(settings()) == []
+
+    def test_a_stream_and_a_lake_must_be_named(self) -> None:
+        first, second = refusals.of_settings(s.Settings())
+        assert first.startswith("[stream] name")
+        assert second.startswith("[lake] uri")
+
+    @pytest.mark.parametrize(("patience_s", "timeout_s", "good"), [(120, 300, True), (120, 299, False), (10, 80, True)])
+    def test_two_patiences_and_a_minute_fit_in_a_turn(self, patience_s: float, timeout_s: int, *, good: bool) -> None:
+        reasons = refusals.of_settings(settings(patience_s, turn_timeout_s=timeout_s))
+        assert (reasons == []) is good
+        assert good or "turn_timeout_s is 299, but a turn may take 300 s" in reasons[0]
+
+    def test_a_heap_for_all_leases_at_once(self) -> None:
+        assert refusals.of_settings(settings(heap_mb=96 + 2 * 35 * 2, max_leases=2)) == []
+        (why,) = refusals.of_settings(settings(heap_mb=235, max_leases=2))
+        assert why.startswith("[kcl] heap_mb is 235, but 2 leases with lines of 35 MiB may need 236")
+
+    def test_more_than_the_ceiling_must_be_asked_for(self) -> None:
+        (why,) = refusals.of_settings(settings(max_leases=100))
+        assert "set [kcl] heap_mb" in why
+        assert refusals.of_settings(settings(max_leases=100, heap_mb=8000)) == []
+
+
+ITEM = {"epoch": "e", "stream": "clicks", "stream_created_at": 5, "first_start": 6, "start": "TRIM_HORIZON"}
+
+
+class TestApplication:
+    def test_the_same_stream_will_do(self) -> None:
+        assert refusals.of_application("app", ITEM, "clicks", 5) == []
+
+    def test_another_stream_is_refused(self) -> None:
+        assert "belongs to the stream clicks, not to views" in refusals.of_application("app", ITEM, "views", 5)[0]
+
+    def test_a_stream_made_anew_is_refused(self) -> None:
+        assert "was made anew" in refusals.of_application("app", ITEM, "clicks", 6)[0]
+
+
+class TestCheckpoints:
+    def test_words_are_no_positions(self) -> None:
+        leases = [Lease("s", word, 0) for word in ("TRIM_HORIZON", "AT_TIMESTAMP", "SHARD_END", "LATEST")]
+        assert refusals.of_checkpoints(leases, {}) == []
+
+    def test_a_position_without_any_ledger_item_is_refused(self) -> None:
+        (why,) = refusals.of_checkpoints([Lease("s", "12", 0)], {"other": [mark("99", 0)]})
+        assert why.startswith("s has a checkpoint (12) but no ledger item")
+
+    @pytest.mark.parametrize(
+        ("marks", "good"),
+        [
+            ([mark("12", 3)], True),
+            ([mark("13", 0)], True),
+            ([mark("12", 2)], False),
+            ([mark("9", 0)], False),  # compared as numbers
+            ([mark("13", 0), mark("11", 0)], False),  # the slowest lane counts
+            ([START], False),
+        ],
+    )
+    def test_a_position_after_the_slowest_watermark_is_refused(self, marks: list[str], *, good: bool) -> None:
+        assert (refusals.of_checkpoints([Lease("s", "12", 3)], {"s": marks}) == []) is good
+
+
+def test_a_start_in_the_future_is_refused() -> None:
+    assert refusals.of_start(1_000_000, 1_000_000) == []
+    assert refusals.of_start(1_060_001, 1_000_000) == ["[stream] start lies in the future: Kinesis refuses that"]
