@@ -1,4 +1,4 @@
-"""Files as shards: the records of JSON-lines files, for `tailrace backfill`. Rule: a record's position follows from the file alone.
+"""Files as shards: the records of JSON-lines files. Rule: a record's position follows from the file alone.
 
 The shard is the SHA-256 of the file's address and size, the sequence the byte offset of the line in the uncompressed
 file, the arrival time the file's last change as it was when first seen. A line of nothing but white space is no record.
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
 
 def sources(paths: Sequence[str], s3: Callable[[], Any]) -> Iterator[Source]:
-    """Yield the files that the paths name: files, directories (searched through), `s3://bucket/prefix`. In name order."""
+    """Yield, in name order, the files that paths name: files, directories (searched through), `s3://bucket/prefix`."""
     for path in paths:
         found = list(_of_s3(path, s3) if path.startswith("s3://") else _of_disk(Path(path)))
         if not found:

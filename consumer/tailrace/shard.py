@@ -1,4 +1,4 @@
-"""One shard: records in, through the pipeline once, into every lane. Rule: a record is processed before it is taken, and taken by all lanes or by none.
+"""One shard: records in, through the pipeline once, into every lane. Rule: rows are made once.
 
 The careful mode stands here too: when children died again and again without a commit, each record is noted as suspect
 in the ledger before it is touched, and what raises, or killed a child, goes to quarantine by itself.
@@ -128,7 +128,8 @@ class Shard:
         """Commit all that is in hand; True when nothing is left."""
         for lane in self._lanes:
             lane.caught_up()
-        return all([lane.flush(within_s) for lane in self._lanes])
+        flushed = [lane.flush(within_s) for lane in self._lanes]  # every lane, whatever the first says
+        return all(flushed)
 
     def leave(self) -> None:
         """Say goodbye in good order."""

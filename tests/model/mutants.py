@@ -1,4 +1,4 @@
-"""Alters the shipped protocol, one condition at a time. Rule: every condition of the named functions gets its mutants by itself."""
+"""Alters the shipped protocol, one condition at a time. Rule: no condition of the named functions is left out."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def built(mutant: Mutant) -> ModuleType:
     """Return the protocol module, with the altered one in its place."""
     altered = ModuleType(mutant.module.__name__)
     altered.__dict__["__name__"] = mutant.module.__name__
-    exec(compile(ast.fix_missing_locations(mutant.tree), mutant.name, "exec"), altered.__dict__)  # noqa: S102
+    exec(compile(ast.fix_missing_locations(mutant.tree), mutant.name, "exec"), altered.__dict__)
     if mutant.module is protocol:
         return altered
     whole = ModuleType(protocol.__name__)
     source = ast.parse(inspect.getsource(protocol))
-    exec(compile(source, "protocol", "exec"), whole.__dict__)  # noqa: S102
+    exec(compile(source, "protocol", "exec"), whole.__dict__)
     whole.__dict__["rules"] = altered
     for name in ("Next", "Already", "Refused", "Verdict"):
         whole.__dict__[name] = getattr(altered, name)

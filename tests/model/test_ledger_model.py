@@ -1,11 +1,11 @@
-"""The exactly-once protocol, exhaustively: the shipped code in every interleaving of a small world, and each condition taken out."""
+"""The exactly-once protocol, exhaustively: the shipped code in every interleaving, then each condition taken out."""
 
 from __future__ import annotations
 
 import pytest
+
 from model.mutants import Mutant, built, mutants
 from model.world import Model, Ports, explore
-
 from tailrace.commit import protocol
 
 WORLDS = {

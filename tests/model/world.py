@@ -1,8 +1,8 @@
-"""A small world around the real protocol code. Rule: only the world is a model here; what owners do is the shipped code.
+"""A small world around the real protocol code. Rule: only the world is a model; what owners do is shipped code.
 
-Records 1..N, one lane's item, an object store, and owners that run `commit.protocol` and `commit.rules`. Each owner may run
-another version of the pipeline (its own partition of the rows), may die or stall at any step, may lose any reply, and
-goes on as a zombie as long as it likes. Every interleaving is explored, breadth first.
+Records 1..N, one lane's item, an object store, and owners that run `commit.protocol` and `commit.rules`. Each owner may
+run another version of the pipeline (its own partition of the rows), may die or stall at any step, may lose any reply,
+and goes on as a zombie as long as it likes. Every interleaving is explored, breadth first.
 
 Safety, in every reachable world: a reader of the commit files finds what is committed exactly once.
 Liveness: from every world with a living owner, the world where all is committed can be reached.
@@ -50,6 +50,9 @@ class Ports(NamedTuple):
     fills_planned_names: bool = True  # zero-row files at planned names
 
 
+SOUND = Ports()
+
+
 def mark(record: int) -> str:
     return f"{record:02d}" if record else ""
 
@@ -68,13 +71,13 @@ class Model:
     def __init__(
         self,
         protocol: ModuleType,
-        ports: Ports = Ports(),
+        ports: Ports = SOUND,
         records: int = 2,
         owners: int = 2,
         opens: int = 3,
         trims: bool = False,
         versions: tuple[int, ...] = (0, 1),
-    ) -> None:  # noqa: B008
+    ) -> None:
         self.p = protocol
         self.ports = ports
         self.records = records

@@ -1,4 +1,4 @@
-"""How far a long command is. Rule: one line that is written over on a terminal, a line now and then elsewhere, on stderr."""
+"""How far a long command is. Rule: on stderr; one line written over on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 

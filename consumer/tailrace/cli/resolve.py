@@ -1,7 +1,7 @@
 """`tailrace resolve`: a person's word on a shard that stopped. Rule: nothing is decided without --retry or --accept.
 
-A shard stops when a replay brings other records than its open plan counted: the stream has lost some (retention), or KCL
-dropped a damaged aggregate. Nothing was replaced, nothing checkpointed.
+A shard stops when a replay brings other records than its open plan counted: the stream has lost some (retention), or
+KCL dropped a damaged aggregate. Nothing was replaced, nothing checkpointed.
 """
 
 from __future__ import annotations

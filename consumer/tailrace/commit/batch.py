@@ -1,4 +1,4 @@
-"""A batch: the records one plan will cover, as they come. Rule: time is handed in, and nothing here touches the world."""
+"""A batch: the records one plan will cover, as they come. Rule: time is handed in; nothing here touches the world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One lane of one shard: a batch that fills while the last one is written. Rule: every effect is one the protocol named.
+"""One lane of one shard: a batch fills while the last one is written. Rule: every effect is one the protocol named.
 
 The main thread opens, fills and cuts; one worker thread prepares, writes and commits. The owner's state belongs to the
 worker while a plan is in flight, and to the main thread otherwise.

@@ -1,4 +1,4 @@
-"""How long a bad world is borne. Rule: waits grow with jitter, and end: after the stated patience the error is raised."""
+"""How long a bad world is borne. Rule: waits grow, with jitter, and after the stated patience the error is raised."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
 
 
 def item_from_dict(raw: Mapping[str, Any]) -> Item:
-    """Read an item back. A member that this version does not know is a TypeError: an older version must not act on it."""
+    """Read an item back. A member not known here is a TypeError: an older version must not act on it."""
     fields = dict(raw)
     fields["totals"] = Counts(**raw["totals"])
     fields["poison"] = tuple(raw.get("poison", ()))

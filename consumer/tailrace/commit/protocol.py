@@ -1,4 +1,4 @@
-"""The exactly-once protocol as two pure machines. Rule: what to do next follows from the state alone; nothing here acts.
+"""The exactly-once protocol as two pure machines. Rule: what to do follows from the state alone; nothing here acts.
 
 `Owner` is one child's hold on one lane. `Upload` is one object on its way to its name. A driver performs the effect
 that `effect` names and hands the reply to `after`; the model in the tests drives the same functions through every
@@ -75,8 +75,8 @@ def cut(owner: Owner, draft: Plan) -> Owner:
     if opened.covers(plan) or item.waived == opened.chain:
         return _judged(owner._replace(step="take_over", plan=plan))
     why = (
-        f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} up to {opened.last};"
-        f" a replay brought {draft.records} up to {draft.last}"
+        f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} to {opened.last};"
+        f" a replay brought {draft.records} to {draft.last}"
     )
     return _judged(owner._replace(step="stop", why=why))
 
@@ -176,10 +176,11 @@ class Upload(NamedTuple):
     etag: str = ""
 
 
-def uploaded(upload: Upload, reply: bool | None | tuple[str, int] | Lost) -> Upload:
+def uploaded(upload: Upload, reply: bool | tuple[str, int] | Lost | None) -> Upload:
     """Return the upload as the reply leaves it.
 
-    The reply of `create` and `replace` is whether it was stored; of `head` the (etag, generation) that stands there, or None.
+    The reply of `create` and `replace` is whether it was stored; of `head` the (etag, generation) that
+    stands there, or None.
     """
     match upload.step, reply:
         case (("create" | "head" | "replace"), Lost()):

@@ -1,8 +1,9 @@
-"""How a lane's item may change. Rule: each function is one law of the ledger, pure, and every store obeys the same ones.
+"""How a lane's item may change. Rule: each function is one law of the ledger, pure, and the same for every store.
 
 Everyone who opened earlier is refused by the generation; everyone who looked too early, by the compare-and-swap. What
-these two make impossible is asserted, not handled. A law looks at the item as it stands and answers `Next` (the item to write, by compare-and-swap on its revision),
-`Already` (one's own write stands there: its reply was lost), or `Refused` (somebody opened later, or a person is needed).
+these two make impossible is asserted, not handled. A law looks at the item as it stands and answers `Next` (the item
+to write, by compare-and-swap on its revision), `Already` (one's own write stands there: its reply was lost), or
+`Refused` (somebody opened later).
 """
 
 from __future__ import annotations

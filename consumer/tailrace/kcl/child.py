@@ -1,4 +1,4 @@
-"""One shard's life. Rule: every turn of the daemon ends in exactly one answer, and nothing is answered that did not happen."""
+"""One shard's life. Rule: every turn of the daemon ends in exactly one answer, and only what happened is answered."""
 
 # The protocol's pipe moves away from fd 1 before any other import can print.
 from tailrace.kcl import fd
@@ -174,7 +174,7 @@ class Life:
 
 
 def main(argv: list[str]) -> Never:
-    """Entry point: `python -m tailrace.kcl.child SETTINGS.json`. Never returns: no thread or exit hook may delay the end."""
+    """Entry point: `python -m tailrace.kcl.child SETTINGS.json`. No thread or exit hook delays its end."""
     faulthandler.enable()
     path = Path(argv[1])
     settings = settings_module.load_resolved(path)
@@ -188,7 +188,7 @@ def main(argv: list[str]) -> Never:
         code = 0
     except (Superseded, Resolved) as leave:
         log.warning(str(leave))
-    except BaseException as error:  # noqa: BLE001 - the last word of this process, whatever it was
+    except BaseException as error:
         log.exception("child failed", error=repr(error))
     sys.stderr.flush()
     os._exit(code)

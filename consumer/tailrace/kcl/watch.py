@@ -1,4 +1,4 @@
-"""What a child tells of itself: logs and metrics. Rule: every event of a lane or shard is counted and logged here, nowhere else."""
+"""What a child tells of itself: logs and metrics. Rule: what a lane or shard says is counted and logged here alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Watch:
         metrics.REPLAYED.labels(self._shard).inc(facts["records"])
 
     def _on_opened(self, facts: dict[str, Any]) -> None:
-        mode = "careful" if facts["failures"] > 3 else "normal"  # noqa: PLR2004 - rules.CAREFUL_AFTER_FAILURES
+        mode = "careful" if facts["failures"] > 3 else "normal"
         metrics.OPENS.labels(self._shard, mode).inc()
         metrics.SHARD_STOPPED.labels(self._shard).set(1 if facts["stopped"] else 0)
         self._log.info("opened", **facts)
