@@ -64,6 +64,7 @@ class Lane:
         self.taken = START  # mark of the last record taken in
         self.watermark = START  # mark of the last record committed
         self.forced = START  # where the open plan that was found ends
+        self.careful = False  # the last children died too often without a commit
         self._batch = Batch(START)
         self._filling: Filling = sink.start()
 
@@ -75,6 +76,7 @@ class Lane:
         item = owner.item
         self.taken = self.watermark = item.watermark
         self.forced = item.plan.last if item.plan is not None else START
+        self.careful = item.failures > CAREFUL_AFTER_FAILURES
         self._batch = Batch(self.watermark)
         self._say(
             "opened",
@@ -84,6 +86,7 @@ class Lane:
             watermark=item.watermark,
             open_plan=item.plan.chain if item.plan else None,
             failures=item.failures,
+            careful=self.careful,
             stopped=item.stopped or None,
         )
 
@@ -95,11 +98,6 @@ class Lane:
     @property
     def why(self) -> str:
         return self._owner.why
-
-    @property
-    def careful(self) -> bool:
-        """Did the last children die too often without a commit?"""
-        return self._flight is None and self._owner.item.failures > CAREFUL_AFTER_FAILURES
 
     @property
     def poison(self) -> tuple[str, ...]:
@@ -176,6 +174,7 @@ class Lane:
         self._flight = None
         flight.result()
         self.watermark = max(self.watermark, self._owner.item.watermark)
+        self.careful = False
         if self._owner.step != "fill":
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
             self.drop()

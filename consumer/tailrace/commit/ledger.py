@@ -1,4 +1,4 @@
-"""A lane's item in a store. Rule: what goes in comes out equal; a plan too large for an item stands in an object beside it."""
+"""A lane's item in a store. Rule: what goes in comes out equal; what is too large for an item stands in an object."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LaneLedger:
             return item
         name = shelf_name(self._identity, self._lane, plan.chain, plan.generation)
         body = BytesBody(json.dumps(plan.names, separators=(",", ":")).encode())
-        # Create-only: a name already taken is this same plan, whose reply was lost. Its digest is checked when it is read.
+        # Create-only: a name already taken is this same plan, whose reply was lost. Reading checks the digest.
         self._place.create(name, body, meta(self._identity.epoch, plan.chain, plan.generation))
         return item._replace(plan=plan._replace(names=(), shelf=f"{name}#{body.sha256}"))
 

@@ -47,7 +47,7 @@ class Watch:
         metrics.REPLAYED.labels(self._shard).inc(facts["records"])
 
     def _on_opened(self, facts: dict[str, Any]) -> None:
-        mode = "careful" if facts["failures"] > 3 else "normal"
+        mode = "careful" if facts["careful"] else "normal"
         metrics.OPENS.labels(self._shard, mode).inc()
         metrics.SHARD_STOPPED.labels(self._shard).set(1 if facts["stopped"] else 0)
         self._log.info("opened", **facts)
@@ -66,8 +66,10 @@ class Watch:
 
     def _on_prepared(self, facts: dict[str, Any]) -> None:
         self._stage_done("prepare", "write")
-        level = "warning" if facts["taken_over"] else "debug"
-        self._log.at(level, "plan taken over" if facts["taken_over"] else "prepared", **facts)
+        if facts["taken_over"]:
+            self._log.warning("plan taken over", **facts)
+        else:
+            self._log.debug("prepared", **facts)
 
     def _on_put(self, facts: dict[str, Any]) -> None:
         metrics.OBJECTS_PUT.labels(SINK).inc()
