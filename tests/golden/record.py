@@ -44,7 +44,11 @@ class World:
                 quick_start=True,
             ),
         )
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+        keys: dict[str, Any] = {
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+            "region_name": "us-east-1",
+        }
         self.kinesis: Any = boto3.client("kinesis", endpoint_url=kinesis_url, **keys)
         self.dynamodb: Any = boto3.client("dynamodb", endpoint_url=dynamodb_url, **keys)
         self.kinesis.create_stream(StreamName=STREAM, ShardCount=shards)

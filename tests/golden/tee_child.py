@@ -6,16 +6,17 @@ Checkpoints the last record of each message; at one whose partition key is `refu
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
 seen: list[bytes] = []
 
 
-def hear() -> dict:
+def hear() -> dict[str, Any]:
     line = stdin.readline()
     if not line:
         sys.exit(0)
-    said = json.loads(line)
+    said: dict[str, Any] = json.loads(line)
     if said["action"] == "initialize":
         seen.append(str(Path(sys.argv[1]) / f"{said['shardId']}.jsonl").encode())
     with Path(seen[0].decode()).open("ab") as file:

@@ -89,7 +89,7 @@ class TestChunks:
         assert found[1].fault.keyword == "utf8"
 
     def test_no_data_and_no_arrival_are_faults(self) -> None:
-        found = flat(lines.chunks(line_of(one(sequence=1, data=None) if False else {**one(sequence=1), "data": None})))
+        found = flat(lines.chunks(line_of({**one(sequence=1), "data": None})))
         assert found[0].fault is not None
         found = flat(lines.chunks(line_of({**one(sequence=1), "approximateArrivalTimestamp": None})))
         assert found[0].fault is not None

@@ -5,6 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
+from support.ministack import ministack
 from tailrace import settings as s
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key, lane_key
@@ -12,7 +13,6 @@ from tailrace.commit.ports import WorldError
 from tailrace.kcl import preflight
 from tailrace.kcl.preflight import Refused
 from tailrace.nouns import mark
-from tests.support.ministack import ministack
 
 NOW_MS = 1_800_000_000_000
 
@@ -45,7 +45,6 @@ class Time:
 
     def __init__(self) -> None:
         self.at = 0.0
-        self.on_sleep = lambda: None
 
     def now_ms(self) -> int:
         return NOW_MS + int(self.at * 1000)
@@ -55,10 +54,9 @@ class Time:
 
     def sleep(self, seconds: float) -> None:
         self.at += seconds
-        self.on_sleep()
 
 
-def settings(**stream: str) -> s.Settings:
+def settings(**stream: Any) -> s.Settings:
     return s.Settings(stream=s.Stream(**{"name": "clicks", **stream}))
 
 
@@ -119,7 +117,11 @@ class World:
 
     def __init__(self, url: str, schemas: Path) -> None:
         self.url = url
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+        keys: dict[str, Any] = {
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+            "region_name": "us-east-1",
+        }
         self.dynamodb: Any = boto3.client("dynamodb", endpoint_url=url, **keys)
         self.kinesis: Any = boto3.client("kinesis", endpoint_url=url, **keys)
         self.kinesis.create_stream(StreamName="clicks", ShardCount=1)

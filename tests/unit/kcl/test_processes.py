@@ -33,8 +33,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield go
     for process in running:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def test_only_children_of_this_run_are_found(start: Start) -> None:

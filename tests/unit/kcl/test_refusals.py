@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from tailrace import settings as s
@@ -6,7 +8,7 @@ from tailrace.kcl.refusals import Lease
 from tailrace.nouns import START, mark
 
 
-def settings(patience_s: float = 120, **kcl: int) -> s.Settings:
+def settings(patience_s: float = 120, **kcl: Any) -> s.Settings:
     return s.Settings(
         stream=s.Stream(name="clicks"), lake=s.Lake(uri="lake"), world=s.World(patience_s=patience_s), kcl=s.Kcl(**kcl)
     )
