@@ -158,7 +158,6 @@ application = {quoted["application"]}
 quick_start = true
 failover_ms = 5000
 lease_assignment_ms = 2000
-tick_ms = 200
 idle_ms = 250
 max_leases = 4
 shutdown_grace_s = 30

