@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(args: argparse.Namespace) -> int:
     screen, folder = Screen(), Path(tempfile.mkdtemp(prefix="tailrace-up-"))
     with ExitStack() as running:
+        running.callback(shutil.rmtree, folder, ignore_errors=True)
         server = running.enter_context(start_ministack(folder))
         world = aws.World(str(folder), server.url, server.url, server.url, port=free_port())
         aws.furnish(world, args.shards)

@@ -46,13 +46,14 @@ def run(events: int, *, keep: bool = False, seed: int = SEED) -> int:
     status = 1
     try:
         with ExitStack() as running:
-            status = _Demo(screen, folder, events, seed, running).play(keep=keep)
+            try:
+                status = _Demo(screen, folder, events, seed, running).play(keep=keep)
+            except KeyboardInterrupt:
+                screen.say("Interrupted: stopping what was started.")
+                status = 130
     except (NotComeTogetherError, NotSentError) as error:
         screen.phase("It did not come together")
         screen.bad(str(error))
-    except KeyboardInterrupt:
-        screen.say("Interrupted; everything is stopped.")
-        status = 130
     if status in {0, 130}:
         shutil.rmtree(folder, ignore_errors=True)
     else:

@@ -56,7 +56,7 @@ class Screen:
         """Show a table; the columns in `right` hold numbers."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for at, head in enumerate(heads):
-            table.add_column(head, justify="right" if at in right else "left", overflow="fold")
+            table.add_column(escape(head), justify="right" if at in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print(_Indented(table))

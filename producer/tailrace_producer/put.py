@@ -97,7 +97,7 @@ class Putter:
         self._client = client
         self._stream = stream
         self._bytes_max = bytes_max
-        self._rng = rng or random.Random()
+        self._rng = rng or random.Random()  # noqa: S311 - only spreads the retries
         self._sleep = sleep
         self._map: ShardMap | None = None
 

@@ -7,8 +7,8 @@ import random
 from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_kinesis import NO_ANSWER, FakeKinesis, Trouble
 
+from support.fake_kinesis import NO_ANSWER, FakeKinesis, Trouble
 from tailrace_producer.aggregate import UserRecord
 from tailrace_producer.put import ATTEMPTS_MAX, OUT_OF_RANGE, PAUSE_MAX_S, PUT_BYTES_MAX, PUT_RECORDS_MAX, Putter
 

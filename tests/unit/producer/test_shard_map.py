@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_kinesis import FakeKinesis
 
+from support.fake_kinesis import FakeKinesis
 from tailrace_producer.aggregate import HASH_KEY_MAX, UserRecord, hash_of
 from tailrace_producer.shard_map import Shard, ShardMap, read_map
 

@@ -1,0 +1,47 @@
+"""The account. Rule: whatever is not exactly once where it belongs is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.flaws import BY_NAME
+from local.readback import Account
+from local.send import Sent
+from local.traffic import Made
+
+GOOD = Made(b"{}", "click", "acme", "e-1", None)
+CUT = Made(b"{", "click", "acme", "e-2", BY_NAME["cut short"])
+SENT = [Sent(GOOD, "s", "7/0/0"), Sent(CUT, "s", "7/1/0")]
+STORED = [("s", "7/0/0")]
+REJECTED = [("s", "7/1/0", "parse")]
+
+
+def test_each_once_in_its_place_holds() -> None:
+    account = Account.of(SENT, STORED, REJECTED)
+    assert account.holds
+    assert (account.sent, account.stored, account.rejected) == (2, 1, 1)
+
+
+def test_leading_zeros_do_not_matter() -> None:
+    assert Account.of(SENT, [("s", "0007/0/0")], REJECTED).holds
+
+
+@pytest.mark.parametrize(
+    ("stored", "rejected", "finding"),
+    [
+        ([], REJECTED, "sent and found nowhere"),
+        (STORED * 2, REJECTED, "found more than once"),
+        (STORED, [*REJECTED, ("s", "7/0/0", "schema")], "found more than once"),
+        ([], [*REJECTED, ("s", "7/0/0", "schema")], "good, but rejected"),
+        ([*STORED, ("s", "7/1/0")], [], "broken, but stored"),
+        (STORED, [("s", "7/1/0", "schema")], "rejected at schema, expected parse"),
+        ([*STORED, ("t", "7/0/0")], REJECTED, "found, but never sent"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    stored: list[tuple[str, str]], rejected: list[tuple[str, str, str]], finding: str
+) -> None:
+    account = Account.of(SENT, stored, rejected)
+    assert not account.holds
+    assert dict(account.findings) == {finding: 1}
+    assert len(account.examples[finding]) == 1
