@@ -157,7 +157,6 @@ s3_endpoint = {quoted["s3_url"]}
 application = {quoted["application"]}
 quick_start = true
 failover_ms = 5000
-lease_assignment_ms = 2000
 idle_ms = 250
 max_leases = 4
 shutdown_grace_s = 30
