@@ -109,7 +109,8 @@ class Decoder:
         for key in self._batch_keys:
             if key in value and type(value[key]) is list:
                 named = self._contract.key(value)[0]
-                return None if isinstance(named, str) and named in self._known else key
+                event = isinstance(named, str) and (named in self._known or named.startswith("iglu:"))
+                return None if event else key
         return None
 
     def _many(self, record: Record, value: Any, events: Events, spoilt: list[Spoilt], *, check: bool) -> None:

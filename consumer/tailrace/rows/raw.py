@@ -23,9 +23,10 @@ DIGEST_BYTES: Final = 16
 TOO_MANY: Final = 1 << 40
 INT_MIN, UINT_MAX = -(2**63), 2**64 - 1  # what orjson and Arrow can tell apart
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:"]', re.DOTALL)
 _CLOSES: Final = {b"[": b"]", b"{": b"}"}
 _ENDS: Final = frozenset(_CLOSES.values())
+_OPEN_TEXT: Final = b'"'
 _PARTS: Final = frozenset((b",", b":"))
 
 
@@ -70,6 +71,8 @@ def _outermost(raw: bytes) -> Iterator[tuple[bytes, int]]:
                 return
             if not stack:
                 yield char, token.start()
+        elif char == _OPEN_TEXT:  # a text without an end: what follows may be inside it
+            return
         elif len(stack) == 1 and char in _PARTS:
             yield char, token.start()
 

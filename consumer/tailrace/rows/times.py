@@ -34,7 +34,7 @@ def microseconds(value: object) -> int | None:
             value = float(value) if "." in value else int(value)
         else:
             return _iso(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > US_MAX:
         return None
     in_seconds = abs(value) < MILLISECONDS_FROM
     if isinstance(value, int):
