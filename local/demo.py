@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import aws
 from local.consumer import Consumer, run_command
@@ -25,6 +28,7 @@ from local.standins import start_ministack
 from local.traffic import parcels
 from local.watch import Tally, watch
 from tailrace import settings as tailrace_settings
+from tailrace.commit.ports import WorldDenied, WorldError
 
 EVENTS = 20_000
 SHARDS = 2
@@ -34,6 +38,16 @@ RATE_MAX = 4000.0
 EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
 EXAMPLE_CHARS = 100
+TROUBLES = (
+    NotComeTogetherError,
+    NotSentError,
+    WorldError,
+    WorldDenied,
+    BotoCoreError,
+    ClientError,
+    FileNotFoundError,
+    subprocess.TimeoutExpired,
+)
 DAY = aws.ROOT / "examples" / "day.jsonl"
 
 
@@ -51,7 +65,7 @@ def run(events: int, *, keep: bool = False, seed: int = SEED) -> int:
             except KeyboardInterrupt:
                 screen.say("Interrupted: stopping what was started.")
                 status = 130
-    except (NotComeTogetherError, NotSentError) as error:
+    except TROUBLES as error:
         screen.phase("It did not come together")
         screen.bad(str(error))
     if status in {0, 130}:
