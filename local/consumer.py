@@ -27,7 +27,7 @@ class Numbers:
     received: int = 0  # events of committed plans; the next two make it up
     stored: int = 0
     rejected: int = 0
-    lag_s: float = 0.0  # the shard that is furthest behind
+    lag_s: float = 0.0  # of the shard that is furthest behind, as KCL says or by arrival: the larger
     restarts: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)  # (stage, keyword)
 
@@ -74,7 +74,7 @@ def parse(text: str) -> Numbers:
         for sample in family.samples:
             if sample.name == "tailrace_rejects_total":
                 reasons[sample.labels["stage"], sample.labels["keyword"]] += int(sample.value)
-            elif sample.name == "tailrace_behind_seconds":
+            elif sample.name in {"tailrace_behind_seconds", "tailrace_arrival_lag_seconds"}:
                 lag = max(lag, sample.value)
             else:
                 sums[sample.name] += sample.value  # type: ignore[assignment]

@@ -17,8 +17,8 @@ from local.process import LOOPBACK, NotComeTogetherError, Process, environment, 
 
 PATIENCE_S = 60.0
 ROOT = Path(__file__).resolve().parent.parent
-NODE_HOME = "TAILRACE_TEST_NODE"  # where `make node` put node_modules; else .node
-DDB_HOME = "TAILRACE_TEST_DDB"  # where `make ddb` put the jars; else .ddb
+NODE_HOME = "LOCAL_NODE_HOME"  # where `make node` put node_modules; else .node
+DDB_HOME = "LOCAL_DDB_HOME"  # where `make ddb` put the jars; else .ddb
 
 
 class StandIn(Process):

@@ -89,7 +89,7 @@ def lines(numbers: Numbers, tally: Tally, waited: str) -> tuple[str, ...]:
     broken = f"broken     {numbers.reasons.total():>9,} events{told(numbers)}"
     return (
         f"sent       {tally.events:>9,} of {tally.target:,} events, in {tally.records:,} records",
-        f"read       {numbers.records:>9,} records by {numbers.leases} children, {numbers.lag_s:.1f} s behind the tip",
+        f"read       {numbers.records:>9,} records by {numbers.leases} children, {numbers.lag_s:.1f} s behind",
         broken,
         f"committed  {numbers.received:>9,} events = {numbers.stored:,} stored + {numbers.rejected:,} in quarantine",
         f"waits for {waited}" if waited else "all that was sent is committed",

@@ -29,7 +29,9 @@ tailrace_events_stored_total{lane="lake",shard="a"} 7.0
 tailrace_events_rejected_total{lane="lake",shard="a"} 2.0
 # TYPE tailrace_behind_seconds gauge
 tailrace_behind_seconds{shard="a"} 0.5
-tailrace_behind_seconds{shard="b"} 1.5
+tailrace_behind_seconds{shard="b"} 0.0
+# TYPE tailrace_arrival_lag_seconds gauge
+tailrace_arrival_lag_seconds{shard="a"} 1.5
 # TYPE tailrace_rejects_total counter
 tailrace_rejects_total{keyword="json",stage="parse",type=""} 1.0
 tailrace_rejects_total{keyword="type",stage="schema",type="click"} 1.0
