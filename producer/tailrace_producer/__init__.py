@@ -1,0 +1,1 @@
+"""Sending events to a Kinesis stream as the KPL does."""
