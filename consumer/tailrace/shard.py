@@ -36,6 +36,7 @@ class Shard:
         self._say = say
         self._careful_records = 0
         self.delivered = START  # mark of the last record the daemon brought
+        self.digits = 0  # of its sequence number, where zeros stand before it (stand-ins; Kinesis has none)
 
     def open(self) -> None:
         """Take every lane over."""
@@ -64,6 +65,8 @@ class Shard:
         boundaries = [b for lane in self._lanes for b in lane.boundaries()]
         for part in parts(records, boundaries):
             self.delivered = max(self.delivered, part.last)
+            sequence = part.records[-1].sequence
+            self.digits = len(sequence) if sequence.startswith("0") else 0
             if part.last <= min(lane.taken for lane in self._lanes):
                 self._say("replayed", records=len(part.records))
             elif any(lane.careful for lane in self._lanes):

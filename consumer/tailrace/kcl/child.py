@@ -136,7 +136,7 @@ class Life:
             return
         sequence, sub = unmark(at)
         try:
-            self._daemon.checkpoint(sequence, sub)
+            self._daemon.checkpoint(sequence.zfill(shard.digits), sub)  # a service may compare it as text
         except CheckpointError as error:
             self.say("checkpointed", result=error.kind, error=error.name)
             if error.kind == "invalid":
