@@ -33,7 +33,7 @@ class SqliteLedger:
             message = f"ledger {path}: {error}"
             raise WorldDenied(message) from error
         with self._trouble():
-            self._db = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._db.execute(SCHEMA)
