@@ -69,6 +69,7 @@ class Batch:
         self.rows = 0
         self.counts = Counts()
         self.first_ms = 0
+        self.arrival_ms = 0  # of the first record
         self._digest = PositionsDigest()
 
     def __bool__(self) -> bool:
@@ -82,6 +83,7 @@ class Batch:
         """Take a part and what became of it."""
         if not self:
             self.first_ms = now_ms
+            self.arrival_ms = part.records[0].arrival_ms
         self.last = part.last
         self.bytes += part.bytes
         self.rows += outcome.stored + outcome.rejected

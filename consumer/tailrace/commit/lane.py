@@ -222,6 +222,8 @@ class Lane:
                 )
                 bodies = filling.seal(plan.names[:-1], about)
             self._owner = self._drive(owner, bodies)
+            if self._owner.step == "fill":
+                self._say("durable", lane=self.name, arrival_ms=batch.arrival_ms)
         finally:
             filling.drop()
 

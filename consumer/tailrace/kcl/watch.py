@@ -93,6 +93,10 @@ class Watch:
         metrics.LAST_COMMIT.labels(self._shard, lane).set(self._clock.now_ms() / 1000)
         self._log.info("committed", **facts, bytes=self._bytes)
 
+    def _on_durable(self, facts: dict[str, Any]) -> None:
+        seconds = max(0.0, (self._clock.now_ms() - facts["arrival_ms"]) / 1000)
+        metrics.FRESHNESS.labels(facts["lane"]).observe(seconds)
+
     def _on_checkpointed(self, facts: dict[str, Any]) -> None:
         metrics.CHECKPOINTS.labels(self._shard, facts["result"]).inc()
         if facts["result"] == "ok":
