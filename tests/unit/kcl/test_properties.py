@@ -104,10 +104,10 @@ def test_values_are_escaped_the_way_java_reads_them(value: str, written: str) ->
 
 class TestHeap:
     def test_it_follows_leases_and_lines(self) -> None:
-        assert properties.heap_mb(s.Settings(kcl=s.Kcl(max_leases=16, line_mb=35))) == 96 + 16 * 35 * 2
+        assert properties.heap_mb(s.Settings(kcl=s.Kcl(max_leases=16, line_mb=35))) == 128 + 16 * 35 * 4
 
     def test_it_has_a_floor(self) -> None:
-        assert properties.heap_mb(s.Settings(kcl=s.Kcl(max_leases=1, line_mb=10))) == 256
+        assert properties.heap_mb(s.Settings(kcl=s.Kcl(max_leases=1, line_mb=5))) == 256
 
     def test_the_set_one_wins(self) -> None:
         assert properties.heap_mb(s.Settings(kcl=s.Kcl(heap_mb=3000))) == 3000

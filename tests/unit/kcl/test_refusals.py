@@ -30,14 +30,14 @@ class TestSettings:
         assert good or "turn_timeout_s is 299, but a turn may take 300 s" in reasons[0]
 
     def test_a_heap_for_all_leases_at_once(self) -> None:
-        assert refusals.of_settings(settings(heap_mb=96 + 2 * 35 * 2, max_leases=2)) == []
-        (why,) = refusals.of_settings(settings(heap_mb=235, max_leases=2))
-        assert why.startswith("[kcl] heap_mb is 235, but 2 leases with lines of 35 MiB may need 236")
+        assert refusals.of_settings(settings(heap_mb=128 + 2 * 35 * 4, max_leases=2)) == []
+        (why,) = refusals.of_settings(settings(heap_mb=407, max_leases=2))
+        assert why.startswith("[kcl] heap_mb is 407, but 2 leases with lines of 35 MiB may need 408")
 
     def test_more_than_the_ceiling_must_be_asked_for(self) -> None:
         (why,) = refusals.of_settings(settings(max_leases=100))
         assert "set [kcl] heap_mb" in why
-        assert refusals.of_settings(settings(max_leases=100, heap_mb=8000)) == []
+        assert refusals.of_settings(settings(max_leases=100, heap_mb=16000)) == []
 
 
 ITEM = {"epoch": "e", "stream": "clicks", "stream_created_at": 5, "first_start": 6, "start": "TRIM_HORIZON"}
