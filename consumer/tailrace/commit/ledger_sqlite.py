@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ class SqliteLedger:
             except sqlite3.Error:
                 self._db.close()
                 raise
+        weakref.finalize(self, self._db.close)  # an open file of a ledger that nobody holds is a warning
 
     def read(self, key: str) -> tuple[int, dict[str, Any]] | None:
         """Return (revision, item) as it stands now, or None."""
