@@ -12,6 +12,8 @@ from typing import Final
 LOOP_SILENCE_S: Final = 60.0  # the supervisor's loop turns several times a second
 SHORT_RUN_S: Final = 60.0  # a daemon that ends sooner did no work
 SHORT_RUNS_MAX: Final = 5  # in a row: a fresh host might do better
+AWAY_S: Final = 60.0  # a service that failed a child's call so lately counts as away: a retry waits up to 10 s
+SERVICES: Final = {"place": "the lake", "ledger": "the ledger"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Snapshot:
     leases: int = 0  # children alive
     last_message: Mapping[str, float] = field(default_factory=dict)  # by shard, of living children
     stopped: frozenset[str] = frozenset()  # shards that wait for `tailrace resolve`
-    away: frozenset[str] = frozenset()  # services that a child cannot reach now
+    away: frozenset[str] = frozenset()  # services that failed a child lately: place, ledger
 
 
 def live(snapshot: Snapshot) -> list[str]:
@@ -60,7 +62,7 @@ def ready(snapshot: Snapshot, silence_s: float) -> list[str]:
         waiting = snapshot.now - snapshot.daemon_since
         reasons.append(f"no message yet, {snapshot.leases} leases, since {waiting:.0f} s")
     reasons += [f"{shard} is stopped and waits for `tailrace resolve`" for shard in sorted(snapshot.stopped)]
-    reasons += [f"{service} cannot be reached" for service in sorted(snapshot.away)]
+    reasons += [f"{SERVICES.get(service, service)} fails calls" for service in sorted(snapshot.away)]
     return reasons
 
 
@@ -69,3 +71,21 @@ def with_children(
 ) -> Snapshot:
     """Return the snapshot with what the living children say of themselves."""
     return replace(snapshot, last_message=last_message, stopped=frozenset(stopped), away=frozenset(away))
+
+
+class Failures:
+    """When each service failed a call last, learnt from counters that only rise."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, float] = {}
+        self._at: dict[str, float] = {}
+
+    def see(self, counts: Mapping[str, float], now: float) -> None:
+        """Take the counters as they are now."""
+        for service, count in counts.items():
+            if count > self._counts.get(service, 0.0):
+                self._counts[service], self._at[service] = count, now
+
+    def lately(self, now: float) -> list[str]:
+        """Return the services that failed within AWAY_S."""
+        return [service for service, at in self._at.items() if now - at < AWAY_S]

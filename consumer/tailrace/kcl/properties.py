@@ -102,9 +102,9 @@ def _escaped(value: str) -> str:
 def heap_needed_mb(settings: Settings) -> int:
     """Return the heap with which every lease may hold a largest line at once.
 
-    `128 + leases * line * 4` MiB: with 2 leases and lines of 36 MB, of records of 60 bytes, the daemon ran out of memory
-    at 306 MiB and lived at 376. It takes what it needs, not what it may: lines of 3 MB made 265 MB of memory in all,
-    lines of 16 MB 530, whatever the limit.
+    `128 + leases * line * 4` MiB: with 2 leases and lines of 36 MB, of records of 60 bytes, the daemon ran out of
+    memory at 306 MiB and lived at 376. It takes what it needs, not what it may: lines of 3 MB made 265 MB of memory in
+    all, lines of 16 MB 530, whatever the limit.
     """
     return HEAP_BASE_MB + settings.kcl.max_leases * settings.kcl.line_mb * HEAP_LINES
 

@@ -108,6 +108,7 @@ class Supervisor:
         self._started_at, self._loop_at, self._since = now, now, 0.0
         self._restarts, self._short_runs, self._exit = 0, 0, ""
         self._leases: set[int] = set()
+        self._failures = health.Failures()
 
     def run(self) -> int:
         """Run until stopped; return the exit status."""
@@ -144,7 +145,7 @@ class Supervisor:
             "/metrics": lambda: metrics_server.metrics_page(sheet),
             "/livez": lambda: metrics_server.verdict_page(health.live(self.snapshot())),
             "/readyz": lambda: metrics_server.verdict_page(
-                health.ready(with_children(self.snapshot(), sheet), self._settings.serve.silence_s)
+                health.ready(with_children(self.snapshot(), sheet, self._failures), self._settings.serve.silence_s)
             ),
         }
         server = metrics_server.Server(self._settings.serve.host, self._settings.serve.port, pages)
@@ -190,7 +191,7 @@ class Supervisor:
             now = self._clock.monotonic()
             if now - swept >= SWEEP_S:
                 swept = now
-                sheet.sweep()
+                with_children(self.snapshot(), sheet, self._failures)  # sweeps, and notes new failures
                 self._count_leases(run)
             if not self._leases and now - said >= WAITS_SAID_S:
                 said = now
@@ -292,16 +293,16 @@ class Supervisor:
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def with_children(seen: health.Snapshot, sheet: metrics_server.Sheet) -> health.Snapshot:
+def with_children(seen: health.Snapshot, sheet: metrics_server.Sheet, failures: health.Failures) -> health.Snapshot:
     """Return the snapshot with what the living children's metrics say."""
     sheet.sweep()
+    failures.see(sheet.values(metrics.name_of(metrics.WORLD_ERRORS), "service"), seen.now)
     stopped = sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard")
-    away = sheet.values(metrics.name_of(metrics.WORLD_AWAY), "service")
     return health.with_children(
         seen,
         last_message=sheet.values(metrics.name_of(metrics.LAST_MESSAGE), "shard"),
         stopped=[shard for shard, value in stopped.items() if value],
-        away=[service for service, value in away.items() if value],
+        away=failures.lately(seen.now),
     )
 
 

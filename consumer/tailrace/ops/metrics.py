@@ -64,22 +64,15 @@ OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "sink"
 PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "sink")
 WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be tried again.", "service")
 
-WORLD_AWAY = Gauge(
-    "tailrace_world_away",
-    "1 while a service is being tried again: s3, dynamodb.",
-    ("service",),
-    multiprocess_mode="livemax",
-)
-
 # Ownership and trouble.
 OPENS = _counter("opens_total", "Times a child took a shard over: normal, careful.", "shard", "mode")
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
 
 
-def name_of(gauge: Gauge) -> str:
-    """Return the name under which a gauge's values are found."""
-    return next(iter(gauge.describe())).name
+def name_of(metric: Gauge | Counter) -> str:
+    """Return the name under which a metric's values are found."""
+    return next(iter(metric.describe())).name
 
 
 # Told by the supervisor itself: (name, help), see metrics_server.

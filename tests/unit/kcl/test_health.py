@@ -44,7 +44,7 @@ def test_a_restart_does_not_help_against_a_stopped_shard_or_a_service_that_is_aw
         ({"last_message": {"a": NOW - 121, "b": NOW}}, "no message from a for 121 s"),
         ({"last_message": {}, "leases": 0}, "no message yet, 0 leases, since 400 s"),
         ({"stopped": frozenset({"b"})}, "b is stopped and waits for `tailrace resolve`"),
-        ({"away": frozenset({"s3"})}, "s3 cannot be reached"),
+        ({"away": frozenset({"place"})}, "the lake fails calls"),
         ({"draining": True}, "draining"),
     ],
 )
@@ -60,3 +60,13 @@ def test_all_reasons_are_said() -> None:
 def test_what_the_children_say_is_laid_over() -> None:
     seen = health.with_children(WELL, last_message={"c": NOW}, stopped=["c"], away=[])
     assert (seen.last_message, seen.stopped, seen.away) == ({"c": NOW}, frozenset({"c"}), frozenset())
+
+
+def test_a_service_is_away_from_a_failure_until_a_minute_after_the_last() -> None:
+    failures = health.Failures()
+    failures.see({"place": 2.0, "ledger": 0.0}, NOW)
+    assert failures.lately(NOW + 59) == ["place"]
+    failures.see({"place": 2.0, "ledger": 0.0}, NOW + 30)
+    assert failures.lately(NOW + 61) == []
+    failures.see({"place": 3.0, "ledger": 1.0}, NOW + 70)
+    assert sorted(failures.lately(NOW + 71)) == ["ledger", "place"]

@@ -17,7 +17,8 @@ from tailrace.ops import metrics
 metrics.RECORDS.labels("a").inc(float(sys.argv[1]))
 metrics.PLAN_ROWS.labels("lake").observe(float(sys.argv[1]))
 metrics.BEHIND.labels("a").set(float(sys.argv[1]))
-metrics.WORLD_AWAY.labels("s3").set(1)
+metrics.SHARD_STOPPED.labels("a").set(1)
+metrics.WORLD_ERRORS.labels("place").inc(2)
 print("up", flush=True)
 sys.stdin.readline()
 os._exit(1)
@@ -98,10 +99,11 @@ def test_children_are_added_up_and_totals_never_go_back(world: World) -> None:
 def test_gauges_of_the_dead_go(world: World) -> None:
     first = world.child(5)
     assert world.value("tailrace_behind_seconds", shard="a") == 5
-    assert world.sheet.values("tailrace_world_away", "service") == {"s3": 1}
+    assert world.sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard") == {"a": 1}
     first.die()
     assert world.value("tailrace_behind_seconds", shard="a") is None
-    assert world.sheet.values("tailrace_world_away", "service") == {}
+    assert world.sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard") == {}
+    assert world.sheet.values(metrics.name_of(metrics.WORLD_ERRORS), "service") == {"place": 2}
 
 
 def test_the_newest_living_child_tells_a_shards_gauge(world: World) -> None:
