@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tailrace.nouns import Reason, Record
 from tailrace.rows import raw as rawly
@@ -21,7 +19,10 @@ from tailrace.settings import Limits
 
 EVENTS_MAX: Final = 100_000  # in a record; more is an attack on memory
 _MEMBER_BYTES_MIN: Final = 5  # `"":0,`
-_HUGE: Final = r"[:\[,\s-][0-9]{19}"  # a number of 19 digits or more; 64 bits hold some of those
+# A number of 19 digits or more may need more than 64 bits. Bytes are sorted into digits, what may stand before a
+# number, and others, the whole chunk at once: three times as fast as a regular expression.
+_SORTED: Final = bytes(48 if byte in b"0123456789" else 58 if byte in b":[, \t\r\n-" else 120 for byte in range(256))
+_HUGE: Final = b":" + b"0" * 19
 _SPACE: Final = b" \t\r\n"
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
 
@@ -56,39 +57,33 @@ class Decoder:
         self._bytes_max = limits.event_bytes_max
 
     def decode(self, records: Sequence[Record]) -> tuple[Events, list[Spoilt]]:
-        """Return the events of records, and what is none."""
-        events, spoilt = Events([], [], [], [], set()), list[Spoilt]()
+        """Return the events of records, single ones first, and what is none."""
+        late, spoilt = Events([], [], [], [], set()), list[Spoilt]()
         datas = [record.data for record in records]
-        huge = self._huge(datas)
-        large = self._large(datas)
-        loads, keys = orjson.loads, self._batch_keys
-        add_value, add_record = events.values.append, events.records.append
-        add_index, add_batch = events.indexes.append, events.batches.append
-        for at, record in enumerate(records):
-            if at in huge or record.fault is not None:
-                self._long_way(record, events, spoilt)
+        odd = {at for at, record in enumerate(records) if record.fault is not None}
+        odd |= _huge(datas)
+        odd |= self._large(datas)
+        values, kept = list[dict[str, Any]](), list[Record]()
+        loads, add_value, add_record = orjson.loads, values.append, kept.append
+        batch_key, more_keys = (*self._batch_keys, None)[0], len(self._batch_keys) > 1
+        for at, data in enumerate(datas):
+            if at in odd:
+                self._suspect(records[at], late, spoilt)
                 continue
             try:
-                value = loads(record.data)
+                value = loads(data)
             except orjson.JSONDecodeError:
-                self._long_way(record, events, spoilt)
+                self._long_way(records[at], late, spoilt)
                 continue
-            if type(value) is not dict or (keys and self._batch_key(value) is not None):
-                self._many(record, value, events, spoilt, check=at in large)
-            elif at in large and not (len(record.data) <= self._bytes_max and rawly.within(value, self._limits)):
-                self._long_way(record, events, spoilt)
+            if type(value) is not dict or batch_key in value or (more_keys and self._batch_key(value) is not None):
+                self._parsed(records[at], value, late, spoilt, check=False)
             else:
                 add_value(value)
-                add_record(record)
-                add_index(0)
-                add_batch(None)
-        return events, spoilt
-
-    @staticmethod
-    def _huge(datas: list[bytes]) -> set[int]:
-        """Return the records that may hold an integer beyond 64 bits: parsed, it would be a float."""
-        found = pc.match_substring_regex(pa.array(datas, pa.large_binary()), _HUGE)
-        return set(pc.indices_nonzero(found).to_pylist()) if found.true_count else set()
+                add_record(records[at])
+        indexes, batches = [0] * len(values), list[dict[str, Any] | None]([None]) * len(values)
+        return Events(
+            values + late.values, kept + late.records, indexes + late.indexes, batches + late.batches, late.several
+        ), spoilt
 
     def _large(self, datas: list[bytes]) -> set[int]:
         """Return the records that may be too deep, too long or hold too many members."""
@@ -104,6 +99,40 @@ class Decoder:
         )
         return found
 
+    def _suspect(self, record: Record, events: Events, spoilt: list[Spoilt]) -> None:
+        """Look closer at a record that is perhaps sound."""
+        if record.fault is not None or _huge([record.data]) or len(record.data) > self._bytes_max:
+            self._long_way(record, events, spoilt)
+            return
+        try:
+            value = orjson.loads(record.data)
+        except orjson.JSONDecodeError:
+            self._long_way(record, events, spoilt)
+        else:
+            self._parsed(record, value, events, spoilt, check=True)
+
+    def _parsed(self, record: Record, value: Any, events: Events, spoilt: list[Spoilt], *, check: bool) -> None:
+        """Take the events of a sound value: itself, or the members of a list."""
+        batch, members = None, value
+        key = self._batch_key(value) if type(value) is dict else None
+        listed = type(value) is list or key is not None
+        if key is not None:
+            batch = {name: member for name, member in value.items() if name != key} or None
+            members = value[key]
+        elif not listed:
+            members = [value]
+        sound = type(members) is list and 0 < len(members) <= EVENTS_MAX
+        sound = sound and all(type(member) is dict for member in members)
+        if not sound or (check and not all(rawly.within(member, self._limits) for member in members)):
+            self._long_way(record, events, spoilt)
+            return
+        if listed:
+            events.several.add(id(record))
+        events.values.extend(members)
+        events.records.extend([record] * len(members))
+        events.indexes.extend(range(len(members)))
+        events.batches.extend([batch] * len(members))
+
     def _batch_key(self, value: dict[str, Any]) -> str | None:
         """Return the key under which an object holds a list of events, None when it is an event itself."""
         for key in self._batch_keys:
@@ -112,28 +141,6 @@ class Decoder:
                 event = isinstance(named, str) and (named in self._known or named.startswith("iglu:"))
                 return None if event else key
         return None
-
-    def _many(self, record: Record, value: Any, events: Events, spoilt: list[Spoilt], *, check: bool) -> None:
-        """Take a sound value apart: a list of events, or an object that holds one."""
-        batch = None
-        if type(value) is dict and (key := self._batch_key(value)) is not None:
-            batch = {name: member for name, member in value.items() if name != key} or None
-            value = value[key]
-        if type(value) is not list or not 0 < len(value) <= EVENTS_MAX:
-            self._long_way(record, events, spoilt)
-            return
-        sound = all(type(member) is dict for member in value)
-        if sound and check:
-            limits = self._limits
-            sound = len(record.data) <= self._bytes_max and all(rawly.within(member, limits) for member in value)
-        if not sound:
-            self._long_way(record, events, spoilt)
-            return
-        events.several.add(id(record))
-        events.values.extend(value)
-        events.records.extend([record] * len(value))
-        events.indexes.extend(range(len(value)))
-        events.batches.extend([batch] * len(value))
 
     def _long_way(self, record: Record, events: Events, spoilt: list[Spoilt]) -> None:
         whole = self._whole(record)
@@ -200,6 +207,13 @@ class Decoder:
             return None
         batch = {name: _loads(value) for name, value in around.items() if name != key} or None
         return [member.value for member in inside], batch
+
+
+def _huge(datas: list[bytes]) -> set[int]:
+    """Return the records that may hold an integer beyond 64 bits: parsed, it would be a float."""
+    if _HUGE not in b"\n".join(datas).translate(_SORTED):
+        return set()
+    return {at for at, data in enumerate(datas) if _HUGE in (b"\n" + data).translate(_SORTED)}
 
 
 def _loads(raw: bytes) -> Any:

@@ -5,7 +5,7 @@ What is wrong with data is a value here. What raises is a mistake of this code, 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ from tailrace.settings import Contract, Limits
 UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics must be few
 UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
 NAME_CHARS_MAX: Final = 256  # of what a reject's row says of its event; the bytes say the rest
+_TEXT: Final = frozenset((str,))
+_TEXT_OR_NOT: Final = frozenset((str, type(None)))
 
 
 class Pipeline:
@@ -76,19 +78,18 @@ class Pipeline:
 
     def _by_name(self, events: Events) -> Iterable[list[int]]:
         """Return the places of events that name themselves with the same values."""
-        key_of = self._contract.key
-        groups: dict[tuple[Any, Any], list[int]] = {}
+        names, versions = self._contract.types(events.values), self._contract.versions(events.values)
+        groups: defaultdict[tuple[Any, Any], list[int]] = defaultdict(list)
+        if set(map(type, names)) <= _TEXT and set(map(type, versions)) <= _TEXT_OR_NOT:
+            for at, key in enumerate(zip(names, versions, strict=True)):
+                groups[key].append(at)
+            return groups.values()
         odd: list[list[int]] = []
-        for at, event in enumerate(events.values):
-            key = named, version = key_of(event)
-            if type(named) is not str or (version is not None and type(version) is not str):
-                odd.append([at])  # values of other types may be equal without being the same: 1 and true
-                continue
-            places = groups.get(key)
-            if places is None:
-                groups[key] = [at]
+        for at, key in enumerate(zip(names, versions, strict=True)):
+            if type(key[0]) in _TEXT and type(key[1]) in _TEXT_OR_NOT:
+                groups[key].append(at)
             else:
-                places.append(at)
+                odd.append([at])  # values of other types may be equal without being the same: 1 and true
         return [*groups.values(), *odd]
 
     def _shape_of(self, events: Events, places: list[int], rejected: list[Rejected]) -> tuple[Shape | None, Group]:

@@ -22,6 +22,7 @@ from tailrace.schema.validate import judge
 from tailrace.settings import Limits
 
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
+_EVENT: Final = pa.scalar("event")
 _HOLDING: Final = tuple(name for name in LIFTED if name in _PAYLOAD_FIELDS)
 
 
@@ -66,6 +67,9 @@ class Shape:
     def __init__(self, page: Page, contract: Contract, limits: Limits, identity: Identity, *, enclosed: bool) -> None:
         self.page, self.enclosed = page, enclosed
         self._limits, self._identity = limits, identity
+        self._event_type = pa.scalar(page.event_type)
+        self._version = pa.scalar(page.version or None, pa.string())
+        self._shard = pa.scalar(identity.shard)
         self._default_tenant = contract.section.default_tenant
         self._payload_paths = contract.payload_paths
         # The members that may hold a field: those the schema knows, or any where it is open.
@@ -172,25 +176,27 @@ class Shape:
 
     def _table_rows(self, group: Group, tenants: list[str], event_time: pa.Array, members: list[pa.Array]) -> Rows:
         count, identity, page = len(group.events), self._identity, self.page
-        received = pa.array([record.arrival_ms for record in group.records], pa.int64())
-        received = received.cast(pa.timestamp("ms", "UTC")).cast(TIME)
+        received = columns.int64s([record.arrival_ms * 1000 for record in group.records]).view(TIME)
         positions = [f"{r.sequence}/{r.sub}/{at}" for r, at in zip(group.records, group.indexes, strict=True)]
         row_id = pa.array(row_ids(identity, positions), pa.string())
-        event_id = columns.texts(self._read["event_id"](group))
+        event_ids = self._read["event_id"](group)
+        event_id = columns.texts(event_ids)
+        if None in event_ids or "" in event_ids:
+            event_id = pc.if_else(pc.equal(pc.fill_null(event_id, ""), ""), row_id, event_id)
         absent = event_time.null_count
-        source = pc.if_else(event_time.is_valid(), "event", "absent") if absent else pa.repeat("event", count)
+        source = pc.if_else(event_time.is_valid(), "event", "absent") if absent else pa.repeat(_EVENT, count)
         known = {
             "row_id": row_id,
-            "event_id": pc.if_else(pc.equal(pc.fill_null(event_id, ""), ""), row_id, event_id),
+            "event_id": event_id,
             "tenant": pa.array(tenants, pa.string()),
-            "event_type": pa.repeat(page.event_type, count),
-            "schema_version": pa.repeat(pa.scalar(page.version or None, pa.string()), count),
+            "event_type": pa.repeat(self._event_type, count),
+            "schema_version": pa.repeat(self._version, count),
             "event_time": pc.coalesce(event_time, received) if absent else event_time,
             "time_source": source,
             "received_at": received,
             "user_id": columns.texts(self._read["user_id"](group)),
             "session_id": columns.texts(self._read["session_id"](group)),
-            "shard": pa.repeat(identity.shard, count),
+            "shard": pa.repeat(self._shard, count),
             "position": pa.array(positions, pa.string()),
             "extra": self._extra(group),
         }

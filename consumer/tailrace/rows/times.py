@@ -65,10 +65,10 @@ def column(values: Sequence[object]) -> tuple[pa.Array, list[int]]:
         return times, []
     found = [None if value is None else microseconds(value) for value in values]
     wrong = [at for at, (value, us) in enumerate(zip(values, found, strict=True)) if us is None and value is not None]
-    return pa.array(found, pa.int64()).cast(TIME), wrong
+    return pa.array(found, pa.int64()).view(TIME), wrong
 
 
 def _in_range(times: pa.Array) -> bool:
-    ends = pc.min_max(times.cast(pa.int64()))
+    ends = pc.min_max(times.view(pa.int64()))
     first, last = ends["min"].as_py(), ends["max"].as_py()
     return first is None or (first >= US_MIN and last <= US_MAX)

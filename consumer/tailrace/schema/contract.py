@@ -15,6 +15,7 @@ from tailrace.nouns import Reason
 Path = tuple[str, ...]
 Event = Mapping[str, Any]
 Look = Callable[[Any], Any]
+LookAll = Callable[[Sequence[Any]], list[Any]]
 
 # Fields that have an envelope column which holds the member's value. The user agent has none: only what it says of
 # its owner's device is a column, so the member itself stays one too.
@@ -50,6 +51,7 @@ class Contract:
         self.batch_keys: tuple[str, ...] = section.batch
         self.store_unknown = section.unknown_types == "store"
         self._type, self._version = look(self.paths["event_type"]), look(self.paths["schema_version"])
+        self.types, self.versions = look_all(self.paths["event_type"]), look_all(self.paths["schema_version"])
         self.payload = look(self.payload_paths)
 
     def key(self, event: Event) -> tuple[Any, Any]:
@@ -92,6 +94,32 @@ def look(paths: Sequence[Path]) -> Look:
             return lambda event: event.get(only)
         return _first_key(keys)
     return _first_path(tuple(paths))
+
+
+def look_all(paths: Sequence[Path]) -> LookAll:
+    """Return what does `look`'s work for many events."""
+    if not paths:
+        return lambda events: [None] * len(events)
+    if not all(len(path) == 1 for path in paths):
+        find_one = look(paths)
+        return lambda events: list(map(find_one, events))
+    keys = tuple(path[0] for path in paths)
+    if len(keys) == 1:
+        only = keys[0]
+        return lambda events: [event.get(only) for event in events]
+
+    def first(events: Sequence[Any]) -> list[Any]:  # no call an event: this is the hot path
+        out = []
+        for event in events:
+            value = None
+            for key in keys:
+                value = event.get(key)
+                if value is not None:
+                    break
+            out.append(value)
+        return out
+
+    return first
 
 
 def _first_key(keys: tuple[str, ...]) -> Look:
