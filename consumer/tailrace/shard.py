@@ -127,10 +127,13 @@ class Shard:
         for lane in self._lanes:
             lane.caught_up()
 
+    def end(self) -> None:
+        """Nothing will ever come again: commit all that is in hand."""
+        self.caught_up()
+        self.flush()
+
     def flush(self, within_s: float | None = None) -> bool:
-        """Commit all that is in hand; True when nothing is left."""
-        for lane in self._lanes:
-            lane.caught_up()
+        """Commit all that is in hand and can be; True when nothing of it is left."""
         flushed = [lane.flush(within_s) for lane in self._lanes]  # every lane, whatever the first says
         return all(flushed)
 

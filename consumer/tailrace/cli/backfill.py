@@ -144,7 +144,7 @@ class _Work:
                 shard.flush_due()
                 self._progress.step(min(chunk.offset, source.size) - done, self._line())
                 done = max(done, min(chunk.offset, source.size))
-            shard.flush()
+            shard.end()
             if shard.state != "fill":
                 raise WorldDenied(f"{source.uri}: {shard.state}: {shard.why}")
             shard.leave()

@@ -143,18 +143,21 @@ class Lane:
         if self.state != "fill" or not (self._batch or self.forced != START):
             return
         batch, filling = self._batch, self._filling
-        self._batch = Batch(batch.last if batch else self.watermark)
+        self._batch = Batch(max(batch.last, self.forced) or self.watermark)
         self._filling = self._sink.start()
         self.forced = START
         self._flight = self._worker.submit(self._commit, batch, filling, why)
 
     def flush(self, within_s: float | None = None) -> bool:
-        """Cut and wait until all is committed, or the time is over. True when nothing is left in hand."""
+        """Cut and wait until all is committed, or the time is over. True when nothing is left that could be.
+
+        A plan that waits for the rest of its records cannot: they come again to whoever opens next.
+        """
         left = self.settle(within_s)
-        if self._flight is None and (left is None or left > 0):
+        if self._flight is None and self.forced == START and (left is None or left > 0):
             self.cut("flush")
             self.settle(left)
-        return self._flight is None and not self._batch
+        return self._flight is None and (not self._batch or self.forced != START)
 
     def settle(self, within_s: float | None = None) -> float | None:
         """Wait for the plan in flight; raises what its worker raised. Returns what is left of the time."""

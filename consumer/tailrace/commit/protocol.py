@@ -63,7 +63,8 @@ Reply = tuple[int, Item] | None | Lost
 def cut(owner: Owner, draft: Plan) -> Owner:
     """A batch is full: make its plan, or take the open one over with its own names added.
 
-    `draft` needs no chain or generation. A replay that is not the open plan's cut stops the shard.
+    `draft` needs no chain or generation. A replay that is not the open plan's cut stops the shard; where a person
+    accepted it, the plan still ends where it was planned, so that what is lost lies within its range.
     """
     item = owner.item
     if item.plan is None:
@@ -71,8 +72,8 @@ def cut(owner: Owner, draft: Plan) -> Owner:
         return _judged(owner._replace(step="prepare", plan=plan))
     opened = item.plan
     names = tuple(sorted({*opened.names, *draft.names}, key=commit_last))
-    plan = draft._replace(chain=opened.chain, generation=owner.generation, names=names)
-    if opened.covers(plan) or item.waived == opened.chain:
+    plan = draft._replace(chain=opened.chain, generation=owner.generation, last=opened.last, names=names)
+    if opened.covers(draft) or item.waived == opened.chain:
         return _judged(owner._replace(step="take_over", plan=plan))
     why = (
         f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} to {opened.last};"

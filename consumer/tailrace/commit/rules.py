@@ -59,7 +59,7 @@ def preparing(item: Item, generation: int, plan: Plan) -> Verdict:
         assert item.plan == plan, "nobody else writes under this generation"
         return Already()
     assert (item.chain + 1, item.watermark) == (plan.chain, plan.after), "a plan follows what is committed"
-    return Next(item._replace(plan=plan))
+    return Next(item._replace(plan=plan, suspect=START))  # the records are processed: what kills now is none of them
 
 
 def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
@@ -71,7 +71,7 @@ def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
     assert item.plan is not None, "nobody else commits under this generation"
     assert item.plan.covers(plan) or item.waived == plan.chain, "`cut` saw to it"
     assert set(item.plan.names) <= set(plan.names), "a name once planned stays planned"
-    return Next(item._replace(plan=plan))
+    return Next(item._replace(plan=plan, suspect=START))
 
 
 def committing(item: Item, generation: int, chain: int) -> Verdict:

@@ -149,7 +149,7 @@ class Life:
     def _end(self, shard: Shard) -> None:
         """Flush, then have KCL take the end; the turn is answered only after that."""
         if shard.state == "fill":
-            shard.flush()
+            shard.end()
         while shard.state == "stopped":
             self._clock.sleep(RESOLVE_LOOK_S)
             if self._daemon.gone():
