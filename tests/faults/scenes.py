@@ -1,0 +1,87 @@
+"""The scenes that the sweep goes through. Rule: each begins the same way every time, whatever strikes afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from faults.simulation import Scenery
+from support.simulated_world import KEY, Fault, Process, World
+from tailrace.commit.plan import Item, item_to_dict
+
+
+class Happened(NamedTuple):
+    """Something that strikes in every run of a scene: the n-th effect of a kind."""
+
+    kind: str
+    nth: int
+    fault: Fault
+
+
+class Scene(NamedTuple):
+    """One story's beginning."""
+
+    scenery: Scenery = Scenery()
+    before: tuple[Happened, ...] = ()  # in this order; only what comes after them is struck
+    prepare: Callable[[World], None] = lambda _: None
+    stop_early: bool = False  # the first children are stopped after few turns
+    trims: int = 0  # so many records the stream loses at its beginning, once the child has died with a plan open
+
+
+def died_often(world: World) -> None:
+    """The last children died without a commit: the next goes record by record."""
+    assert world.ledger.swap(KEY, 0, item_to_dict(Item(generation=7, failures=3))) is None
+
+
+MIXED = Scenery(datas=(b"1", b"2", b"bad", b"1", b"3", b"1"), rows=4)
+LARGE = MIXED._replace(pad=70_000)
+PLANNED = Happened("swap.prepare", 1, "kill after")
+WRITTEN = Happened("create.commit_file", 1, "kill after")
+
+SCENES = {
+    "a shard from its beginning to its end": Scene(MIXED),
+    "a stream that goes on, a child that stops": Scene(
+        MIXED._replace(ended=False, idle_max=4, age_ms=2_000, lost_last=True)
+    ),
+    "all is committed, nothing checkpointed": Scene(
+        MIXED._replace(ended=False, idle_max=3, rows=9), (Happened("checkpoint", 1, "kill before"),)
+    ),
+    "a plan is open and nothing of it written": Scene(MIXED, (PLANNED,)),
+    "a plan is open, a child stops in the middle of its replay": Scene(
+        MIXED._replace(records_max=1, rows=6), (PLANNED,), stop_early=True
+    ),
+    "a plan is open and all of it written": Scene(MIXED, (WRITTEN,)),
+    "two owners died over one plan": Scene(MIXED, (PLANNED, Happened("swap.take_over", 1, "kill after"))),
+    "children died often": Scene(MIXED._replace(rows=3), (), died_often),
+    "a mistake of our own code": Scene(MIXED._replace(datas=(b"1", b"raise", b"2")), (), died_often),
+    "a plan too large for an item": Scene(LARGE),
+    "a large plan is open": Scene(LARGE, (WRITTEN,)),
+    "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
+    "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),
+}
+
+
+class Struck:
+    """Lets the scene's beginning happen, then counts effects and strikes one of them."""
+
+    def __init__(self, scene: Scene, at: int = -1, fault: Fault | None = None) -> None:
+        self._scene = scene
+        self._waiting = list(scene.before)
+        self._counts: dict[str, int] = {}
+        self._at = at
+        self._fault = fault
+        self.kinds: list[str] = []  # of the effects after the beginning
+
+    def __call__(self, process: Process, kind: str) -> Fault | None:
+        if self._waiting:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            first = self._waiting[0]
+            if (kind, self._counts[kind]) != (first.kind, first.nth):
+                return None
+            self._waiting.pop(0)
+            self._counts.clear()
+            if not self._waiting:
+                del process.world.records[: self._scene.trims]
+            return first.fault
+        self.kinds.append(kind)
+        return self._fault if len(self.kinds) - 1 == self._at else None

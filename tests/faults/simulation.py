@@ -1,0 +1,259 @@
+"""Whole stories: children live, die and follow each other until all is committed. Rule: one seed, one story."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple, cast
+
+from support.memory_sink import INTERNAL, MemoryPipeline, MemoryReader, MemorySink, OurMistake, values
+from support.simulated_daemon import Manner, SimulatedDaemon
+from support.simulated_threads import Killed, Task
+from support.simulated_world import EFFECTS, IDENTITY, LANE, Process, Strike, World, committed
+from tailrace.cli.resolve import decide
+from tailrace.commit.audit import Reader, audit
+from tailrace.commit.batch import FlushLimits
+from tailrace.commit.lane import Lane
+from tailrace.commit.ledger import LaneLedger
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import WorldError
+from tailrace.kcl.child import Life, Resolved, Superseded
+from tailrace.kcl.daemon import Daemon
+from tailrace.kcl.protocol import CheckpointError, DaemonGone
+from tailrace.nouns import Record, mark
+from tailrace.shard import Shard
+
+STEPS_MAX = 60_000
+STAY = 0.6  # how likely a thread goes on past a point where others could
+PATIENCE_S = 20.0
+RESTART_S = 2.0  # the supervisor's
+SAID_SHOWN = 120
+MISTAKES = frozenset({b"raise", b"die"})  # what our own code cannot process
+ALLOWED = (DaemonGone, Superseded, Resolved, WorldError, OurMistake)
+
+
+class Scenery(NamedTuple):
+    """What a story is about, before anything goes wrong."""
+
+    datas: tuple[bytes, ...] = (b"1", b"2", b"bad", b"1", b"3", b"0x", b"1", b"2")
+    ended: bool = True
+    rows: int = 4
+    age_ms: int = 5_000
+    partitions: tuple[int, ...] = (2, 3)  # of each process's version of the code, in turn
+    pad: int = 0
+    uploads: int = 2
+    records_max: int = 4  # a turn
+    idle_max: int = 20  # empty turns before the daemon stops a child
+    lost_last: bool = False  # after shutdownRequested comes leaseLost
+    accept: bool = True  # what the person says of a stopped shard
+
+
+MakeShard = Callable[[Process, Scenery], Shard]
+
+
+class Drive(NamedTuple):
+    """What goes wrong, apart from single effects."""
+
+    lives: int = 1  # processes with a manner of their own; those after them are calm
+    steal: float = 0.0  # at each step: the lease moves though its holder lives
+    wake: float = 0.0  # at each step: a stalled process goes on
+    wake_at_commit: bool = False  # a stalled process goes on right after another's commit
+    stop_early: bool = False  # shutdownRequested in the middle
+
+
+CALM = Drive()
+
+
+def records_of(scenery: Scenery) -> list[Record]:
+    """Return records whose sequences have several sub-sequences, as aggregates have."""
+    return [Record(data, str(100 + at // 2), at % 2, 1_000_000 + at) for at, data in enumerate(scenery.datas)]
+
+
+def light_shard(process: Process, scenery: Scenery) -> Shard:
+    """Return the real shard and lane over a pipeline and a sink of a few lines."""
+    lane = Lane(
+        LANE,
+        IDENTITY,
+        LaneLedger(process.ledger, process.place, IDENTITY, LANE),
+        process.place,
+        MemorySink(scenery.partitions[process.number % len(scenery.partitions)], scenery.pad),
+        FlushLimits(scenery.rows, 10**9, scenery.age_ms, 10**9),
+        digests=(("code", str(process.number)),),
+        patience=lambda: Patience(process.clock, PATIENCE_S, lambda: 0.5),
+        say=process.say,
+        alive=lambda: None,
+        uploads=scenery.uploads,
+    )
+    return Shard(MemoryPipeline(process.kill), [lane], lambda: int(process.clock.monotonic() * 1000), process.say)
+
+
+class Story:
+    """One run: a scenery, a seed, what strikes, and what became of it."""
+
+    def __init__(
+        self,
+        scenery: Scenery,
+        seed: int,
+        *,
+        drive: Drive = CALM,
+        strike: Strike | None = None,
+        make_shard: MakeShard = light_shard,
+        prepare: Callable[[World], None] = lambda _: None,
+    ) -> None:
+        self.scenery = scenery
+        self.seed = seed
+        self.world = World(records_of(scenery), ended=scenery.ended)
+        prepare(self.world)
+        self._rng = Random(seed)
+        self._steps = self._chain = 0
+        self._drive = drive
+        self._make_shard = make_shard
+        self.processes: list[Process] = []
+        if strike is not None:
+            self.world.strike = strike
+
+    # -- the driver ----------------------------------------------------------------------------------------------
+
+    def run(self) -> Story:
+        """Tell the story to its end."""
+        with self.world.threads.installed():
+            try:
+                self.world.threads.run(self._choose)
+            finally:
+                for process in self.processes:
+                    process.group.dead = True
+                self.world.threads.run(lambda _tasks, _current: None)  # every thread ends
+        return self
+
+    def _choose(self, runnable: list[Task], current: Task | None) -> Task | None:
+        """Begin what must begin, wake what may wake, and say who goes on; nobody when all is over."""
+        world, rng = self.world, self._rng
+        self._steps += 1
+        if self._steps > STEPS_MAX:
+            world.expect(holds=False, text="the story has no end")
+            return None
+        if current is not None and not current.group.stalled and rng.random() < STAY:
+            return current
+        holder = world.holder
+        idle = holder is None or holder.end or holder.group.stalled
+        if self.all_stored():
+            self._wake(all_of_them=not runnable)
+        elif idle or (self._drive.steal and len(self.processes) < self._drive.lives and self._happens("steal")):
+            self._begin()
+        if self._drive.wake and self._happens("wake"):
+            self._wake()
+        if world.item.chain > self._chain:
+            self._chain = world.item.chain
+            if self._drive.wake_at_commit:
+                self._wake(all_of_them=True)
+        if world.item.stopped and rng.random() < 0.05:
+            decide(world.ledger, world.place, IDENTITY, accept=self.scenery.accept)
+        runnable = world.threads.runnable()
+        return rng.choice(runnable) if runnable else None
+
+    def all_stored(self) -> bool:
+        world = self.world
+        item = world.item
+        stored = item.watermark >= world.last and item.plan is None
+        return stored and (world.end_taken if world.ended else world.checkpoint >= world.last)
+
+    def _happens(self, what: str) -> bool:
+        return self._rng.random() < getattr(self._drive, what)
+
+    def _wake(self, *, all_of_them: bool = False) -> None:
+        stalled = [p for p in self.processes if p.group.stalled and not p.group.dead]
+        for process in stalled if all_of_them else stalled[:1]:
+            self.world.said.append(f"{process.number}: goes on")
+            process.group.stalled = False
+
+    def _begin(self) -> None:
+        process = Process(self.world, len(self.processes))
+        self.world.now_s += RESTART_S
+        self.processes.append(process)
+        self.world.holder = process
+        early = self._drive.stop_early and len(self.processes) <= self._drive.lives
+        manner = Manner(
+            self._rng.randrange(2**32),
+            self._rng.randint(1, 6) if early else 10**9,
+            self._rng.randint(0, 6),
+            self.scenery.records_max,
+            self.scenery.idle_max,
+            self.scenery.lost_last,
+        )
+        daemon = SimulatedDaemon(process, manner)
+
+        def open_shard(_shard: str) -> Shard:
+            return self._make_shard(process, self.scenery)
+
+        life = Life(cast("Daemon", daemon), open_shard, process.clock, grace_s=30.0, failover_s=3.0)
+        life.say = process.say
+        self.world.threads.spawn(process.group, lambda: self._live(process, life))
+
+    def _live(self, process: Process, life: Life) -> None:
+        try:
+            life.live()
+        except Killed:
+            process.end = "killed"
+            raise
+        except ALLOWED as end:
+            process.end = repr(end)
+        except CheckpointError as end:
+            process.end = repr(end)
+            self.world.expect(end.kind != "invalid", f"{process}: {end}")
+        except BaseException:  # noqa: BLE001 - whatever else it is, it is wrong
+            process.end = "wrong"
+            self.world.expect(holds=False, text=f"{process}: {traceback.format_exc()}")
+        finally:
+            process.group.dead = True
+            self.world.said.append(f"{process.number}: ends, {process.end}")
+
+    # -- what must hold ------------------------------------------------------------------------------------------
+
+    def judge(self, rows: Counter[str], *, reader: Reader, rows_of: Callable[[str], Sequence[str]]) -> None:
+        """Compare with the calm run's rows, and look at everything else that must hold."""
+        world = self.world
+        item = world.item
+        found = committed(world, rows_of)
+        world.expect(found == rows, f"committed {_difference(found, rows)}")
+        world.expect(not item.stopped, f"stopped: {item.stopped}")
+        world.expect(item.totals.received == item.totals.stored + item.totals.rejected, f"totals: {item.totals}")
+        world.expect(item.totals.received == found.total(), f"totals: {item.totals}, found {found.total()} rows")
+        world.expect(item.records == len(world.records), f"{item.records} records in the ledger")
+        report = audit(world.ledger, world.place, reader, IDENTITY.epoch)
+        findings = [*report.findings, *(finding for shard in report.shards for finding in shard.findings)]
+        world.expect(report.holds, f"audit: {findings}")
+        unknown = world.kinds().keys() - EFFECTS
+        world.expect(not unknown, f"kinds of effects that no list knows: {sorted(unknown)}")
+        assert not world.wrong, self.told()
+
+    def told(self) -> str:
+        """Return what is wrong and the end of the story."""
+        story = "\n".join(self.world.said[-SAID_SHOWN:])
+        wrong = "\n".join(self.world.wrong)
+        return f"seed {self.seed}, {self.scenery}, {self._drive}\n{story}\n{wrong}"
+
+
+def _difference(found: Counter[str], rows: Counter[str]) -> str:
+    return f"too many: {sorted((found - rows).elements())}, too few: {sorted((rows - found).elements())}"
+
+
+def expected(story: Story) -> Counter[str]:
+    """Return the rows of the calm run. A record that a child was seen to die with may have become a reject."""
+    place = story.world.place
+    rejects = {row for name, _ in place.names(f"quarantine/stage={INTERNAL}") for row in values(place, name)}
+    out: Counter[str] = Counter()
+    for record in story.world.records:
+        reject = f"{INTERNAL}:{record.sequence}/{record.sub}/0"
+        died = mark(record.sequence, record.sub) in story.world.blamed and reject in rejects
+        if record.data in MISTAKES or died:
+            out[reject] += 1
+        else:
+            out.update(row for part in MemoryPipeline()([record]).rows for row in part.batch)
+    return out
+
+
+def judge_light(story: Story, rows: Counter[str]) -> None:
+    """Judge a story of the light pipeline."""
+    story.judge(rows, reader=MemoryReader(), rows_of=lambda name: values(story.world.place, name))

@@ -1,0 +1,279 @@
+"""The world around simulated processes. Rule: every effect goes through `Process.effect`, where it can be struck.
+
+An effect has a kind; a fault strikes it: the process dies or stalls before or after it, its reply is lost, or it fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
+
+from support.memory_ports import MemoryLedger, MemoryPlace
+from support.simulated_threads import Group, Killed, Threads
+from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
+from tailrace.commit.ports import Body, Head, WorldError
+from tailrace.nouns import START, Identity, Record, mark
+
+Fault = Literal[
+    "kill before", "kill after", "lose the reply", "fail", "stall before", "stall after", "ledger away", "place away"
+]
+Strike = Callable[["Process", str], Fault | None]
+T = TypeVar("T")
+
+EFFECTS = frozenset(
+    {
+        "ledger.read",
+        *(f"swap.{s}" for s in ("open", "prepare", "take_over", "commit", "suspect", "leave", "stop")),
+        *(f"create.{what}" for what in ("object", "commit_file", "shelf")),
+        *(f"{verb}.{what}" for verb in ("head", "replace", "sync") for what in ("object", "commit_file")),
+        "read.shelf",
+        "checkpoint",
+        "checkpoint_end",
+        *(f"answer.{t}" for t in ("initialize", "processRecords", "shutdownRequested", "shardEnded", "leaseLost")),
+    }
+)
+SERVICES = {
+    **dict.fromkeys(("ledger", "swap"), "ledger"),
+    **dict.fromkeys(("create", "head", "replace", "read", "sync"), "place"),
+}
+AWAY_S = 45.0  # longer than the patience of a simulated child
+IDENTITY = Identity("stream", "epoch", "shard-0")
+LANE = "lake"
+KEY = lane_key(IDENTITY.stream, IDENTITY.shard, LANE)
+
+
+def service_of(kind: str) -> str:
+    """Return what must answer for an effect of this kind."""
+    return SERVICES.get(kind.partition(".")[0], "daemon")
+
+
+class Wrong(AssertionError):
+    """Something that must never happen did."""
+
+
+class Done(NamedTuple):
+    """One effect, as it went."""
+
+    process: int
+    kind: str
+    fault: Fault | None
+
+
+class World:
+    """Ledger, place, stream and lease; the clock; what was done and what was struck."""
+
+    def __init__(self, records: Sequence[Record], *, ended: bool) -> None:
+        self.now_s = 1_000.0
+        self.threads = Threads(self._tick)
+        self.ledger = MemoryLedger()
+        self.place = MemoryPlace()
+        self.records = list(records)
+        self.ended = ended  # the shard is closed: after its last record comes its end
+        self.holder: Process | None = None
+        self.checkpoint = START  # what KCL has accepted
+        self.end_taken = False
+        self.strike: Strike = lambda _process, _kind: None
+        self.away: dict[str, float] = {"ledger": 0.0, "place": 0.0}
+        self.done: list[Done] = []
+        self.said: list[str] = []
+        self.wrong: list[str] = []
+        self._known = (0, Item())
+        self.blamed: set[str] = set()  # records that were suspect when a child opened
+
+    def _tick(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @property
+    def item(self) -> Item:
+        """The lane's item as it stands; read anew when it has changed."""
+        revision = self.ledger.revision(KEY)
+        if revision != self._known[0]:
+            self._known = (revision, item_from_dict(self.ledger.at(KEY, revision) or {}))
+        return self._known[1]
+
+    @property
+    def last(self) -> str:
+        return mark(self.records[-1].sequence, self.records[-1].sub) if self.records else START
+
+    def expect(self, holds: object, text: str) -> None:
+        """Note what is wrong at once, with its place in the story."""
+        if not holds:
+            self.wrong.append(text)
+            self.said.append(f"WRONG: {text}")
+
+    def kinds(self) -> Counter[str]:
+        return Counter(done.kind for done in self.done)
+
+
+class Process:
+    """One child, as far as the world sees it: what it touches, it touches through here."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.group = Group(f"process {number}")
+        self.end = ""  # how its life ended
+        self.ledger = _Ledger(self)
+        self.place = _Place(self)
+        self.clock = _Clock(self)
+
+    def __repr__(self) -> str:
+        return self.group.name
+
+    def effect(self, kind: str, act: Callable[[], T], lost: Callable[[str], Exception] = WorldError) -> T:
+        """Do something to the world, unless or until a fault strikes."""
+        world = self.world
+        world.threads.pause()
+        fault = world.strike(self, kind)
+        world.done.append(Done(self.number, kind, fault))
+        world.said.append(f"{self.number}: {kind}{f' [{fault}]' if fault else ''}")
+        service = service_of(kind)
+        if fault in {"ledger away", "place away"}:
+            world.away[fault.partition(" ")[0]] = world.now_s + AWAY_S
+        if fault == "fail" or world.away.get(service, 0.0) > world.now_s:
+            raise lost("no answer")
+        if fault == "kill before":
+            self.kill()
+        if fault == "stall before":
+            self.stall()
+        reply = act()
+        if fault == "kill after":
+            self.kill()
+        if fault == "stall after":
+            self.stall()
+        if fault == "lose the reply":
+            raise lost("the reply was lost")
+        return reply
+
+    def kill(self) -> None:
+        self.group.dead = True
+        self.end = self.end or "killed"
+        raise Killed
+
+    def stall(self) -> None:
+        self.group.stalled = True
+        self.world.threads.pause()
+
+    def say(self, what: str, /, **facts: object) -> None:
+        shown = " ".join(f"{k}={v}" for k, v in facts.items() if k in {"chain", "generation", "why", "state", "result"})
+        self.world.said.append(f"{self.number}:   {what} {shown}")
+
+
+class _Clock:
+    """The world's clock; sleeping lets others go on."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def now_ms(self) -> int:
+        return int(self._process.world.now_s * 1000)
+
+    def monotonic(self) -> float:
+        return self._process.world.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._process.world.now_s += seconds
+        self._process.world.threads.pause()
+
+
+class _Ledger:
+    """The ledger, as one process reaches it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+
+    def read(self, key: str) -> tuple[int, dict[str, Any]] | None:
+        return self._process.effect("ledger.read", lambda: self._world.ledger.read(key))
+
+    def swap(self, key: str, expected: int, item: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        before = self._world.ledger.at(key, expected)
+        was, new = Item() if before is None else item_from_dict(before), item_from_dict(item)
+        kind = _kind(was, new)
+
+        def act() -> tuple[int, dict[str, Any]] | None:
+            refused = self._world.ledger.swap(key, expected, item)
+            if refused is None and kind == "open" and was.suspect != START:
+                self._world.blamed.add(was.suspect)
+            return refused
+
+        return self._process.effect(f"swap.{kind}", act)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        raise Wrong("a child lists no keys")
+
+
+def _kind(was: Item, new: Item) -> str:
+    if new.generation != was.generation:
+        return "open"
+    if new.chain != was.chain:
+        return "commit"
+    if new.plan != was.plan:
+        return "prepare" if was.plan is None else "take_over"
+    if new.stopped != was.stopped:
+        return "stop"
+    if new.failures == 0 and was.failures:
+        return "leave"
+    if new.suspect != was.suspect:
+        return "suspect"
+    raise Wrong(f"a write without a reason: {was} -> {new}")
+
+
+class _Place:
+    """The place, as one process reaches it. What is committed must not change any more."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+        self._touched = "object"
+
+    def create(self, name: str, body: Body, meta: Mapping[str, str]) -> bool:
+        return self._put(f"create.{_what(name)}", name, lambda: self._world.place.create(name, body, meta))
+
+    def replace(self, name: str, body: Body, etag: str, meta: Mapping[str, str]) -> bool:
+        return self._put(f"replace.{_what(name)}", name, lambda: self._world.place.replace(name, body, etag, meta))
+
+    def _put(self, kind: str, name: str, act: Callable[[], bool]) -> bool:
+        self._touched = _what(name)
+
+        def watched() -> bool:
+            stored = act()
+            if stored and self._touched != "shelf":
+                self._world.expect(not self._committed(name), f"{self._process} put {name} after its commit")
+            return stored
+
+        return self._process.effect(kind, watched)
+
+    def _committed(self, name: str) -> bool:
+        chains = range(1, self._world.item.chain + 1)
+        return any(name == commit_name(IDENTITY, c) or name.endswith(f"/{stem(IDENTITY, c)}.parquet") for c in chains)
+
+    def head(self, name: str) -> Head | None:
+        return self._process.effect(f"head.{_what(name)}", lambda: self._world.place.head(name))
+
+    def read(self, name: str) -> bytes:
+        return self._process.effect(f"read.{_what(name)}", lambda: self._world.place.read(name))
+
+    def open(self, name: str) -> BinaryIO:
+        raise Wrong("a child opens no object")
+
+    def names(self, prefix: str) -> Iterator[tuple[str, int]]:
+        raise Wrong("a child lists no objects")
+
+    def sync(self) -> None:
+        self._process.effect(f"sync.{self._touched}", self._world.place.sync)
+
+
+def _what(name: str) -> str:
+    return "commit_file" if name.startswith("_commits/") else "shelf" if name.startswith("_plans/") else "object"
+
+
+def committed(world: World, rows_of: Callable[[str], Sequence[str]]) -> Counter[str]:
+    """Return the rows that a reader of the commit files finds."""
+    found: Counter[str] = Counter()
+    for chain in range(1, world.item.chain + 1):
+        for entry in json.loads(world.place.read(commit_name(IDENTITY, chain)))["objects"]:
+            found.update(rows_of(entry["name"]))
+    return found
