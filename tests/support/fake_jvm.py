@@ -2,7 +2,7 @@
 
 `fake_jvm.py FOLDER PROPERTIES`: the n-th start (counted by files in FOLDER) does the n-th word of FOLDER/plan, the last
 word from then on: `crash` ends with 1, `run` waits for SIGTERM and ends with 143 as a JVM does, `deaf` ignores SIGTERM,
-`children` starts a child that outlives it, then crashes.
+`doomed` says that a child failed it and hangs, `children` starts a child that outlives it, then crashes.
 """
 
 import os
@@ -32,6 +32,9 @@ else:
 started = folder / f"start-{number}"
 (folder / "new").write_text(f"{os.getpid()} {os.getpgrp()} {keys['workerId']}")
 (folder / "new").rename(started)
+if word == "doomed":
+    sys.stdout.write("|ERROR|s.a.MultiLangShardRecordProcessor||Encountered an error while trying to process records\n")
+    sys.stdout.flush()
 if word in {"crash", "children"}:
     os._exit(1)
 time.sleep(60)

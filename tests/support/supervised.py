@@ -21,6 +21,7 @@ settings = s.Settings(
 )
 logs.configure("json", "debug")
 supervisor.ORPHANS_S = 1.0  # type: ignore[misc]
+supervisor.DOOMED_S = 0.5  # type: ignore[misc]
 ready = preflight.Ready(
     java.Java(sys.executable, 17, "set"), folder, properties.First("TRIM_HORIZON", 0), "epoch", leases=1
 )

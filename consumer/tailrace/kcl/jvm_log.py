@@ -20,6 +20,7 @@ _LEVELS: Final[dict[str, Level]] = {
     "ERROR": "error",
 }
 _LINE: Final = re.compile(r"\|(TRACE|DEBUG|INFO|WARN|ERROR)\|([^|]*)\|([^|]*)\|(.*)", re.DOTALL)
+_DOOM: Final = "Encountered an error while trying to"
 _CHILD: Final = re.compile(r"Received error line from subprocess \[(.*)\] for shard (\S+)", re.DOTALL)
 
 
@@ -45,6 +46,15 @@ def parse(text: str) -> JvmLine | None:
     if said is not None:
         return JvmLine("warning", "child", said[2], _short(said[1]))
     return JvmLine(_LEVELS[level], logger.rpartition(".")[2], shard or None, _short(message.strip(" /")))
+
+
+def is_doomed(line: JvmLine) -> bool:
+    """Does the line say that the daemon will end, since a child failed it?
+
+    It then waits in its shutdown hook, for the whole grace, for the goodbye of that very child, and its host's other
+    shards stand still meanwhile.
+    """
+    return line.source == "MultiLangShardRecordProcessor" and line.message.startswith(_DOOM)
 
 
 def _short(text: str) -> str:

@@ -35,6 +35,7 @@ BACKOFF_MAX_S: Final = 30.0
 HEALTHY_S: Final = 300.0  # a daemon that ran so long starts the backoff anew
 DRAIN_MARGIN_S: Final = 15.0  # beyond the grace: the JVM's own goodbye
 ORPHANS_S: Final = 10.0
+DOOMED_S: Final = 5.0  # for the other shards' flush, once a child's death has doomed the daemon
 TERMINATED: Final = 128 + signal.SIGTERM  # how a JVM ends after a SIGTERM it handled
 WAITS_SAID_S: Final = 15.0
 
@@ -109,6 +110,8 @@ class Supervisor:
         self._restarts, self._short_runs, self._exit = 0, 0, ""
         self._leases: set[int] = set()
         self._failures = health.Failures()
+        self._said = 0.0
+        self._doomed: float | None = None  # when the daemon said that a child failed it
 
     def run(self) -> int:
         """Run until stopped; return the exit status."""
@@ -176,7 +179,7 @@ class Supervisor:
 
     def _loop(self, run: RunDir, sheet: metrics_server.Sheet) -> int:
         self._start(run)
-        swept = said = self._clock.monotonic()
+        swept = self._clock.monotonic()
         while True:
             self._clock.sleep(LOOP_S)
             self._loop_at = self._now()
@@ -189,12 +192,15 @@ class Supervisor:
             elif self._jvm is not None and self._jvm.poll() is not None:
                 self._ended(run, self._jvm.returncode)
             now = self._clock.monotonic()
+            if self._doomed is not None and now - self._doomed >= DOOMED_S:
+                self._log.warning("a child failed the daemon, which waits for it in vain: killed")
+                self._kill()
             if now - swept >= SWEEP_S:
                 swept = now
                 with_children(self.snapshot(), sheet, self._failures)  # sweeps, and notes new failures
                 self._count_leases(run)
-            if not self._leases and now - said >= WAITS_SAID_S:
-                said = now
+            if not self._leases and now - self._said >= WAITS_SAID_S:
+                self._said = now
                 self._log.info("waiting for leases", since_s=round(self._now() - self._since))
 
     def _count_leases(self, run: RunDir) -> None:
@@ -221,8 +227,10 @@ class Supervisor:
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )
         assert self._jvm.stdout is not None
-        threading.Thread(target=_read_jvm, args=(self._jvm.stdout,), name="jvm-output", daemon=True).start()
-        self._since = self._now()
+        threading.Thread(
+            target=_read_jvm, args=(self._jvm.stdout, self._on_doomed), name="jvm-output", daemon=True
+        ).start()
+        self._since, self._said, self._doomed = self._now(), self._clock.monotonic(), None
         expect = "10 to 20 s" if settings.kcl.quick_start or ready.leases else "45 to 90 s, KCL's own pace"
         self._log.info(
             "daemon started; waiting for leases",
@@ -232,6 +240,10 @@ class Supervisor:
             epoch=ready.epoch,
             expect=expect,
         )
+
+    def _on_doomed(self) -> None:
+        if self._doomed is None:
+            self._doomed = self._clock.monotonic()
 
     def _ended(self, run: RunDir, code: int) -> None:
         """The daemon ended unasked: see its children off, pause, start it again."""
@@ -312,7 +324,7 @@ def _ending(code: int) -> str:
     return f"exit status {code}"
 
 
-def _read_jvm(output: IO[bytes]) -> None:
+def _read_jvm(output: IO[bytes], on_doomed: Callable[[], None]) -> None:
     """Turn the daemon's output into log lines until it ends."""
     log = logs.get("jvm")
     with output:
@@ -320,6 +332,8 @@ def _read_jvm(output: IO[bytes]) -> None:
             line = jvm_log.parse(raw.decode("utf-8", "replace"))
             if line is not None:
                 log.at(line.level, line.message, source=line.source, shard=line.shard)
+                if jvm_log.is_doomed(line):
+                    on_doomed()
 
 
 class _Relay:

@@ -35,3 +35,18 @@ def test_a_page_is_cut() -> None:
     found = jvm_log.parse("x" * 100_000)
     assert found is not None
     assert len(found.message) == jvm_log.MESSAGE_CHARS_MAX + 3
+
+
+@pytest.mark.parametrize(
+    ("text", "doomed"),
+    [
+        ("|ERROR|a.MultiLangShardRecordProcessor|s|Encountered an error while trying to process records / x", True),
+        ("|ERROR|a.MultiLangShardRecordProcessor|s|Encountered an error while trying to shutdown child process", True),
+        ("|ERROR|a.MultiLangProtocol|s|Failed to get status message for processRecords action for shard s", False),
+        ("|ERROR|a.ShardConsumer|s|Encountered an error while trying to process records", False),
+    ],
+)
+def test_a_daemon_that_will_end_is_known_by_its_words(text: str, *, doomed: bool) -> None:
+    line = jvm_log.parse(text)
+    assert line is not None
+    assert jvm_log.is_doomed(line) is doomed

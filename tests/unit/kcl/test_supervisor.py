@@ -130,6 +130,15 @@ def test_children_that_outlive_the_daemon_are_gone_before_the_next_start(run: Ca
     assert one.end(signal.SIGTERM) == 0
 
 
+def test_a_daemon_that_waits_for_a_dead_child_is_not_waited_for(run: Callable[..., Run]) -> None:
+    one = run("doomed run", "shutdown_grace_s=600")
+    first, _, _ = one.started(0)
+    one.started(1)
+    assert gone(first)
+    assert one.said("the daemon ended")["how"] == "killed by SIGKILL"
+    assert one.end(signal.SIGTERM) == 0
+
+
 def test_a_second_signal_does_not_wait_for_a_deaf_daemon(run: Callable[..., Run]) -> None:
     one = run("deaf", "shutdown_grace_s=600")
     pid, _, _ = one.started(0)
