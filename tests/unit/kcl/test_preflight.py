@@ -7,6 +7,7 @@ import pytest
 
 from support.ministack import ministack
 from tailrace import settings as s
+from tailrace.cli import main
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key, lane_key
 from tailrace.commit.ports import WorldError
@@ -252,3 +253,26 @@ class TestCheck:
         with pytest.raises(WorldError, match="find stream clicks"):
             world.check(world.settings(aws=away), clock)
         assert clock.at >= 0.5
+
+
+class TestCommand:
+    def test_a_check_alone_starts_nothing(
+        self, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        environ = {
+            "TAILRACE_STREAM_NAME": "clicks",
+            "TAILRACE_LAKE_URI": "s3://lake/events",
+            "TAILRACE_LEDGER_TABLE": "ledger",
+            "TAILRACE_KCL_APPLICATION": "command",
+            "TAILRACE_KCL_RUN_DIR": str(tmp_path / "run"),
+            "TAILRACE_SCHEMAS_PATH": str(world.schemas),
+            **{f"TAILRACE_AWS_{name}_ENDPOINT": world.url for name in ("KINESIS", "DYNAMODB", "S3")},
+        }
+        assert main(["consume", "--check"], environ) == 0
+        assert '"msg":"ready to start"' in capfd.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+    def test_a_refusal_is_one_line_and_status_2(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert main(["consume"], {"TAILRACE_LAKE_URI": "lake"}) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith("tailrace: [stream] name: say which stream to read")
