@@ -1,4 +1,4 @@
-"""The pure pipeline as a child runs it: daemon lines on stdin, Parquet files in a folder. Rule: nothing but the work."""
+"""The pure pipeline as a child runs it: daemon lines on stdin, Parquet in a folder. Rule: nothing but the work."""
 
 from __future__ import annotations
 

@@ -144,7 +144,8 @@ class Pipeline:
             message = f"found {shown(payloads[place])}, expected {expected}: the payload"
             rejected.append(self._reject(group, place, Reason("contract", "payload", where, message), named))
         group = group._replace(events=payloads)
-        return group.without(lacking) if lacking else group
+        group.remove(lacking)
+        return group
 
     # ---- rejects
 

@@ -22,29 +22,36 @@ from tailrace.schema.validate import judge
 from tailrace.settings import Limits
 
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
+FEW: Final = 16  # so many are taken out of a list one by one
 _EVENT: Final = pa.scalar("event")
 _HOLDING: Final = tuple(name for name in LIFTED if name in _PAYLOAD_FIELDS)
 
 
 class Group(NamedTuple):
-    """Events of one shape, as parallel lists."""
+    """Events of one shape, as parallel lists of its own."""
 
     events: list[dict[str, Any]]  # what the schema judges
-    outers: list[dict[str, Any]]  # the whole events: the same, but where they are self-describing
+    outers: list[dict[str, Any]]  # the whole events: the same list, but where they are self-describing
     batches: list[dict[str, Any] | None]
     records: list[Record]
     indexes: list[int]
 
-    def without(self, places: Collection[int]) -> Group:
-        """Return the group without some of its events."""
-        keep = [at for at in range(len(self.events)) if at not in places]
-        return self.at(keep)
+    def remove(self, places: Collection[int]) -> None:
+        """Take some events out."""
+        own: tuple[list[Any], ...] = self[1:] if self.outers is self.events else self
+        for column in own:
+            if len(places) > FEW:
+                column[:] = [value for at, value in enumerate(column) if at not in places]
+                continue
+            for at in sorted(places, reverse=True):
+                del column[at]
 
     def at(self, places: Sequence[int]) -> Group:
         """Return the events that stand at some places."""
+        events = [self.events[at] for at in places]
         return Group(
-            [self.events[at] for at in places],
-            [self.outers[at] for at in places],
+            events,
+            events if self.outers is self.events else [self.outers[at] for at in places],
             [self.batches[at] for at in places],
             [self.records[at] for at in places],
             [self.indexes[at] for at in places],
@@ -96,10 +103,10 @@ class Shape:
     # ---- the verdict
 
     def rows(self, group: Group) -> tuple[Rows | None, list[Refused]]:
-        """Return the rows of a group, None when there are none, and the events that were refused."""
+        """Return the rows of a group, None when there are none, and the events that were refused: taken out of it."""
         refused: list[Refused] = []
         if self.page.judge is not None:
-            group = self._drop(group, judge(self.page.judge, group.events), refused)
+            self._drop(group, judge(self.page.judge, group.events), refused)
         while group.events:
             tenants, wrong = self._tenants(group)
             event_times, late = times.column(self._read["event_time"](group))
@@ -111,16 +118,14 @@ class Shape:
                     guilty = {at for at, e in enumerate(group.events) if columns.misfits(self.page.fields, e)}
                     if not guilty:  # no value is to blame, so the mistake is ours
                         raise
-            group = self._drop(group, guilty, refused)
+            self._drop(group, guilty, refused)
         return None, refused
 
-    def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused]) -> Group:
-        if not guilty:
-            return group
+    def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused]) -> None:
         for at in sorted(guilty):
             event, outer = group.events[at], group.outers[at]
             refused.append(Refused(group.records[at], group.indexes[at], event, outer, self.explain(event, outer)))
-        return group.without(guilty)
+        group.remove(guilty)
 
     def explain(self, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Reason, ...]:
         """Return every reason to refuse one event, none when it is sound."""

@@ -193,3 +193,20 @@ def test_a_book_of_another_contract_is_a_mistake() -> None:
     book = Book(settings.Contract(default_tenant="x"), {})
     with pytest.raises(ValueError, match="another contract"):
         Pipeline(settings.Contract(), book, settings.Limits(), IDENTITY)
+
+
+@pytest.mark.parametrize("bad", [1, 16, 17, 60])
+def test_the_guilty_are_taken_out_however_many_they_are(bad: int) -> None:
+    order = "iglu:com.acme/order/jsonschema/1-0-0"
+    outcome = pipeline()(
+        records(*(
+            {"schema": order, "data": {"order_id": at if at % 61 < bad else str(at)}, "tenant": str(at)}
+            for at in range(122)
+        ))
+    )  # fmt: skip
+    holds(outcome)
+    good = [str(at) for at in range(122) if at % 61 >= bad]
+    assert [(row["order_id"], row["tenant"], row["position"][-5:]) for row in stored(outcome)] == [
+        (at, at, f"{int(BIG_SEQUENCE) + int(at)}/0/0"[-5:]) for at in good
+    ]
+    assert [row["tenant"] for row in rejected(outcome)] == [str(at) for at in range(122) if at % 61 < bad]

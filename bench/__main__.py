@@ -1,0 +1,16 @@
+"""All benchmarks, one after another: `python -m bench [pipeline] [engine]`."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import engine, pipeline
+
+BENCHES = {"pipeline": pipeline.main, "engine": engine.main}
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(BENCHES)
+    if unknown:
+        raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name]()
