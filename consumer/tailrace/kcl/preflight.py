@@ -60,6 +60,8 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock) ->
     marks = patient(lambda: watermarks(ledger, settings.stream.name))
     _refuse(refusals.of_checkpoints(leases, marks))
     first = First(item["start"], item["first_start"])
+    if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
+        log.warning("[stream] start counts at an application's first start alone", kept=first, set=wanted)
     return Ready(found, folder, first, item["epoch"], len(leases))
 
 

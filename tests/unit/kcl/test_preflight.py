@@ -177,6 +177,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(aws.url, schemas)
 
 
+def _sections(settings: s.Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
+
+
 class TestCheck:
     def test_when_all_is_there_it_says_what_a_start_needs(self, world: World) -> None:
         settings = world.settings()
@@ -194,6 +198,16 @@ class TestCheck:
         later = Time()
         later.sleep(3600)
         assert world.check(settings, later).first == first
+
+    def test_a_start_that_was_changed_later_is_told_and_not_followed(
+        self, world: World, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = world.settings(stream=s.Stream(name="clicks", start="now"))
+        first = world.check(settings).first
+        changed = s.Settings(**{**_sections(settings), "stream": s.Stream(name="clicks", start="TRIM_HORIZON")})
+        assert "start counts" not in capfd.readouterr().err
+        assert world.check(changed).first == first
+        assert "start counts at an application's first start alone" in capfd.readouterr().err
 
     @pytest.mark.parametrize(
         ("change", "why"),
