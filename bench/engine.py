@@ -27,7 +27,7 @@ PATIENCE_S = 240.0
 LOOK_S = 0.25
 SETTINGS = {  # the demo's -> this bench's: no short timers, no half compiler; one lease a shard; flushes of 50,000 rows
     "quick_start = true": "quick_start = false",
-    "max_leases = 4": "max_leases = 2",
+    "max_leases = 4": "max_leases = 2\nline_mb = 16",
     "age_s = 5.0": "age_s = 20.0\nrows = 50000",
 }
 

@@ -159,7 +159,7 @@ quick_start = true
 failover_ms = 5000
 idle_ms = 250
 max_leases = 4
-max_records = 200  # Kinesis ends an answer at 10 MiB; the stand-in does not: 200 aggregates of 50 KiB are as much
+max_records = 100  # Kinesis ends an answer at 10 MiB, the stand-in nowhere: 100 aggregates of 50 KiB are half of that
 shutdown_grace_s = 30
 run_dir = {json.dumps(str(Path(world.folder) / "consumer"))}
 
