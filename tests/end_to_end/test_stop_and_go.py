@@ -67,20 +67,16 @@ def test_each_event_is_stored_once_across_a_stop_and_a_start(tmp_path: Path) -> 
             engine.until(
                 "/metrics to tell this run's events", lambda: engine.numbers().received == world.received() - before
             )
-            engine.until("the checkpoints to follow", lambda: world.leases() == watermarks(world))
+            engine.until("the checkpoints to follow", lambda: world.leases() == world.watermarks())
             assert engine.drain() == 0
         assert {item.generation for item in world.items().values()} == {2}
         world.assert_checkpoints_are_watermarks()
 
         lake = world.assert_each_event_once()
-        rejects = world.quarantine()
+        rejects = world.quarantine(lake)
         for one in damaged:
             assert rejects[one.shard, one.position] == ("decode", one.made.raw)
         event_id = lake.some_event()
         status, said = world.command("where", str(event_id))
         assert status == 0, said
         assert ".parquet" in said
-
-
-def watermarks(world: Stage) -> dict[str, str]:
-    return {shard: item.watermark for shard, item in world.items().items()}

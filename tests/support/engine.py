@@ -161,8 +161,14 @@ class Stage:
         self.file.write_text(text)
         return self
 
+    def looking(self) -> Path:
+        """Return a settings file for whoever looks at the lake: past the gate, which may be closed."""
+        file = self.file.with_name("looking.toml")
+        file.write_text(self.file.read_text().replace(self.world.s3_url, self.world.dynamodb_url))
+        return file
+
     def settings(self) -> Settings:
-        return settings_module.load(str(self.file), {})
+        return settings_module.load(str(self.looking()), {})
 
     @contextmanager
     def engine(self, **more: str) -> Iterator[Engine]:
@@ -175,6 +181,13 @@ class Stage:
 
     def records_sent(self) -> int:
         return len({(one.shard, one.position.rpartition("/")[0]) for one in self.sent})
+
+    def wait_until(self, what: str, check: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        """Return once it is true; for what no running engine is needed for."""
+        give_up = time.monotonic() + patience_s
+        while not check():
+            assert time.monotonic() < give_up, f"waited {patience_s:.0f} s in vain for {what}"
+            time.sleep(LOOK_S)
 
     # ---- what stands in the tables and in the lake
 
@@ -189,6 +202,10 @@ class Stage:
     def received(self) -> int:
         """Return the events of all committed plans, as the ledger knows them."""
         return sum(item.totals.received for item in self.items().values())
+
+    def watermarks(self) -> dict[str, str]:
+        """Return the ledger's watermarks by shard."""
+        return {shard: item.watermark for shard, item in self.items().items()}
 
     def leases(self) -> dict[str, str]:
         """Return KCL's checkpoints by shard: a mark as the ledger writes it, or a word."""
@@ -215,14 +232,14 @@ class Stage:
         self._reads += 1
         return Lake.fetch(self.settings(), Path(self.world.folder) / f"read-{self._reads}")
 
-    def quarantine(self) -> dict[tuple[str, str], tuple[str, bytes]]:
+    def quarantine(self, lake: Lake) -> dict[tuple[str, str], tuple[str, bytes]]:
         """Return (stage, raw) of every reject by its (shard, position)."""
-        rows = self.lake()._duck.execute("SELECT shard, position, stage, raw FROM rejects").fetchall()
+        rows = lake._duck.execute("SELECT shard, position, stage, raw FROM rejects").fetchall()
         return {(shard, normal(position)): (stage, raw) for shard, position, stage, raw in rows}
 
     def command(self, *arguments: str) -> tuple[int, str]:
         """Run a `tailrace` command; return (exit status, what it said)."""
-        return run_command(self.file, *arguments)
+        return run_command(self.looking(), *arguments)
 
     # ---- what must hold in the end
 
@@ -238,8 +255,7 @@ class Stage:
 
     def assert_checkpoints_are_watermarks(self) -> None:
         """KCL's checkpoint of each shard is the ledger's watermark."""
-        items, leases = self.items(), self.leases()
-        assert {shard: item.watermark for shard, item in items.items()} == leases
+        assert self.leases() == self.watermarks()
 
 
 @contextmanager

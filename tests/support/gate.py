@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from local.process import LOOPBACK
 
@@ -43,7 +43,7 @@ class Gate:
     def open(self) -> None:
         """Let all go, now and from now on."""
         with self._lock:
-            self._closed = False
+            self._closed, self._passes = False, 0
             self._lock.notify_all()
 
     def held(self) -> list[str]:
@@ -72,9 +72,8 @@ class Gate:
             self._held.append(ticket)
             self._lock.wait_for(lambda: not self._closed or (self._passes > 0 and self._held[0] is ticket), HELD_S_MAX)
             self._held = [other for other in self._held if other is not ticket]
-            if self._closed and self._passes:
-                self._passes -= 1
-                self._lock.notify_all()
+            self._passes = max(0, self._passes - 1)
+            self._lock.notify_all()
             return True
 
     def forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -95,10 +94,11 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
 
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            held = self.command == "PUT" and gate.wait_for_leave(self.path)
+            path = unquote(self.path)
+            held = self.command == "PUT" and gate.wait_for_leave(path)
             status, headers, answer = gate.forward(self, body)
             if held:
-                gate.forwarded.append((self.path, status))
+                gate.forwarded.append((path, status))
             with contextlib.suppress(ConnectionError):  # who asked may be dead by now
                 self._answer(status, headers, answer)
 
