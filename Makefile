@@ -39,8 +39,7 @@ format: $(STAMP) ## put the files into the one format
 	$(VENV)/bin/ruff check --fix
 
 bench: $(STAMP) ## CPU-seconds for a million events, peak memory; against a naive child
-	@$(PY) -m bench.pipeline
-	@$(PY) -m bench.engine
+	@$(PY) -m bench
 
 venv: $(STAMP) ## only install
 

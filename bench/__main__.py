@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from bench import engine, pipeline
 
-BENCHES = {"pipeline": pipeline.main, "engine": engine.main}
+BENCHES: dict[str, Callable[[], object]] = {"pipeline": pipeline.main, "engine": engine.main}
 
 if __name__ == "__main__":
     unknown = set(sys.argv[1:]) - set(BENCHES)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from model.mutants import Mutant, built, mutants
 from model.world import Model, Ports, explore
 from tailrace.commit import protocol
 
-WORLDS = {
+WORLDS: dict[str, dict[str, Any]] = {
     "two owners, two versions of the code, zombies, lost replies": {"records": 2, "opens": 3},
     "the stream loses a record, a person decides": {"records": 1, "opens": 6, "trims": True, "versions": (0,)},
 }
@@ -20,7 +22,7 @@ WORLDS_MAX = 400_000
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-def test_what_is_committed_stands_exactly_once_and_the_end_can_be_reached(world: dict[str, object]) -> None:
+def test_what_is_committed_stands_exactly_once_and_the_end_can_be_reached(world: dict[str, Any]) -> None:
     found = explore(Model(protocol, **world), worlds_max=WORLDS_MAX)
     assert not found.wrong, f"{found.wrong} in {found.world}"
     assert found.worlds > 100_000, "a world this small shows nothing"

@@ -285,7 +285,9 @@ def explore(model: Model, *, live: bool = True, worlds_max: int = 3_000_000) -> 
     """Explore every world; stop at the first wrong one, which is among the nearest to the start."""
     start = World()
     ids = {start: 0}
-    worlds, before, goals = [start], [[]], []
+    worlds = [start]
+    before: list[list[int]] = [[]]
+    goals: list[int] = []
     queue = deque([start])
     while queue:
         world = queue.popleft()
