@@ -17,7 +17,7 @@ from tailrace.rows import raw as rawly
 from tailrace.schema.contract import Contract, shown
 from tailrace.settings import Limits
 
-EVENTS_MAX: Final = 100_000  # in a record; more is an attack on memory
+EVENTS_MAX: Final = 50_000  # in a record; more is an attack on memory
 _MEMBER_BYTES_MIN: Final = 5  # `"":0,`
 # A number of 19 digits or more may need more than 64 bits. Bytes are sorted into digits, what may stand before a
 # number, and others, the whole chunk at once: three times as fast as a regular expression.

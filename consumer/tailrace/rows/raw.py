@@ -10,12 +10,14 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from tailrace.nouns import Reason
 from tailrace.schema.contract import json_path, shortened
+from tailrace.schema.validate import REASONS_MAX
 from tailrace.settings import Limits
 
 KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
@@ -23,7 +25,8 @@ DIGEST_BYTES: Final = 16
 TOO_MANY: Final = 1 << 40
 INT_MIN, UINT_MAX = -(2**63), 2**64 - 1  # what orjson and Arrow can tell apart
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:"]', re.DOTALL)
+# Possessive, so that no text makes it look at a byte twice.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:"]', re.DOTALL)
 _CLOSES: Final = {b"[": b"]", b"{": b"}"}
 _ENDS: Final = frozenset(_CLOSES.values())
 _OPEN_TEXT: Final = b'"'
@@ -93,6 +96,8 @@ def depth(raw: bytes) -> int:
             deepest = max(deepest, now)
         elif char in _ENDS:
             now -= 1
+        elif char == _OPEN_TEXT:  # a text without an end: all that follows is inside it
+            break
     return deepest
 
 
@@ -128,7 +133,7 @@ def parsed(raw: bytes, limits: Limits) -> tuple[Any, list[Reason]]:
     found = properties(value, limits.depth_max) if isinstance(value, dict | list) else 0
     if found > limits.properties_max:
         return None, [_wrong("properties", "$", f"found {found} members, expected at most {limits.properties_max}")]
-    return value, list(_odd_numbers(raw))
+    return value, list(islice(_odd_numbers(raw), REASONS_MAX))
 
 
 def _why_no_json(raw: bytes, what: str) -> list[Reason]:
@@ -136,7 +141,7 @@ def _why_no_json(raw: bytes, what: str) -> list[Reason]:
         raw.decode()
     except UnicodeDecodeError as error:
         return [_wrong("utf8", "$", f"found byte 0x{raw[error.start]:02x} at offset {error.start}, expected UTF-8")]
-    odd = list(_odd_numbers(raw))
+    odd = list(islice(_odd_numbers(raw), REASONS_MAX))
     return odd or [_wrong("json", "$", f"found no JSON: {shortened(what, 200)}")]
 
 

@@ -131,8 +131,9 @@ class Shape:
         """Return every reason to refuse one event, none when it is sound."""
         reasons = [*self._contract_reasons(event, outer)]
         broken = judge(self.page.judge, [event]) if self.page.judge else {}
-        reasons += broken[0] if broken else columns.misfits(self.page.fields, event)
-        return tuple(reasons)
+        found = broken[0] if broken else columns.misfits(self.page.fields, event)
+        inside = self._inside(outer)
+        return (*reasons, *(reason._replace(path=inside + reason.path[1:]) for reason in found))
 
     def _contract_reasons(self, event: dict[str, Any], outer: dict[str, Any]) -> list[Reason]:
         reasons = []
@@ -149,12 +150,14 @@ class Shape:
             reasons.append(Reason("contract", "time", path, f"found {shown(value)}, {expected}"))
         return reasons
 
+    def _inside(self, outer: dict[str, Any]) -> str:
+        """Return the JSON path of what the schema judges."""
+        return held_path(outer, self._payload_paths) if self.enclosed else "$"
+
     def _held(self, name: str, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Any, str]:
         value = look(self._paths[name])(event)
         if value is not None:
-            path = held_path(event, self._paths[name])
-            prefix = held_path(outer, self._payload_paths) if self.enclosed else "$"
-            return value, prefix + path[1:]
+            return value, self._inside(outer) + held_path(event, self._paths[name])[1:]
         return look(self._outer_paths[name])(outer), held_path(outer, self._outer_paths[name])
 
     def name_of(self, name: str, event: dict[str, Any], outer: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from tailrace.schema.kinds import (
     fields,
     is_closed,
     merged_fields,
+    resolved,
 )
 from tailrace.schema.validate import Judge, SchemaError, compiled
 
@@ -125,8 +126,9 @@ class Book:
         for version, schema in versions.items():
             where = f"{event_type}/{version}.json"
             try:
-                declared[version] = fields(schema, schema)
-                lifted[version] = _lifted(schema, paths)
+                whole = resolved(schema, schema)
+                declared[version] = fields(whole, schema)
+                lifted[version] = _lifted(schema, whole, paths)
                 kept = tuple(field for field in declared[version] if field.name not in lifted[version].values())
                 columns = merged_fields(columns, kept) if len(lifted) > 1 else kept
             except KindError as error:
@@ -150,7 +152,7 @@ class Book:
                 table=table,
                 fields=columns,
                 declared=frozenset(field.name for field in declared[version]),
-                closed=is_closed(schema),
+                closed=is_closed(resolved(schema, schema)),
                 lifted=lifted[version],
                 certain=frozenset(field.name for field in declared[version] if field.required and not field.null),
             )
@@ -210,13 +212,15 @@ def _order(event_type: str, version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("-"))
 
 
-def _lifted(schema: Mapping[str, Any], paths: Mapping[str, tuple[Path, ...]]) -> dict[str, str]:
+def _lifted(
+    schema: Mapping[str, Any], whole: Mapping[str, Any], paths: Mapping[str, tuple[Path, ...]]
+) -> dict[str, str]:
     """Return the members that an envelope column holds whole: of each field the first candidate the schema knows.
 
     A self-describing schema judges the payload, whose type and version stand outside it. An earlier candidate
     inside another member may be the one that counts, so then nothing is lifted.
     """
-    declared = schema.get("properties") or {}
+    declared = whole.get("properties") or {}
     out: dict[str, str] = {}
     for field in LIFTED:
         if "self" in schema and field in {"event_type", "schema_version"}:

@@ -77,7 +77,7 @@ def fields(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -
     required = set(needed) if isinstance(needed, list) else set()
     out = []
     for name, below in (schema.get("properties") or {}).items():
-        one = _resolved(below, root)
+        one = resolved(below, root)
         types = _types(one)
         out.append(
             Field(
@@ -93,7 +93,7 @@ def fields(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -
 
 def kind_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Kind:
     """Return what a column of this schema holds."""
-    one = _resolved(schema, root)
+    one = resolved(schema, root)
     types = _types(one)
     if types is None or depth > NESTED_MAX:
         return JSON
@@ -116,7 +116,7 @@ def kind_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Kind:
     return JSON
 
 
-def _resolved(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema a chain of local references ends at; an empty one where it cannot be told."""
     for _ in range(NESTED_MAX):
         if not isinstance(schema, dict):

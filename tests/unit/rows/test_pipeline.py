@@ -111,7 +111,7 @@ BAD: dict[str, tuple[bytes | object, tuple[str, str, str], str]] = {
     ),
     "a payload that breaks its schema": (
         {"schema": "iglu:com.acme/order/jsonschema/1-0-0", "data": {"total": 1}},
-        ("schema", "required", "$"),
+        ("schema", "required", "$.data"),
         '"order_id" is a required property',
     ),
     "empty": (b"", ("decode", "empty", "$"), "found 0 bytes and no event, expected JSON"),

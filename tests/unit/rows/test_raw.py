@@ -101,6 +101,16 @@ def test_what_64_bits_hold_is_sound(text: bytes) -> None:
     assert raw.parsed(text, LIMITS) == (json.loads(text), [])
 
 
+def test_the_number_of_reasons_is_bounded() -> None:
+    assert len(raw.parsed(b"[" + b",".join([b"NaN"] * 200) + b"]", LIMITS)[1]) == 100
+
+
+def test_a_text_without_an_end_has_no_brackets() -> None:
+    assert raw.depth(b'[{"a":"[[[[') == 2
+    assert raw.depth(b"[" + b'\\"' * 50_000) == 1
+    assert raw.members(b'["a" , "b]') is None
+
+
 def test_several_wrong_numbers_are_several_reasons() -> None:
     reasons = raw.parsed(b'{"a":NaN,"b":[99999999999999999999],"c":1}', LIMITS)[1]
     assert [(r.keyword, r.path) for r in reasons] == [("nan", "$.a"), ("integer_range", "$.b[0]")]

@@ -79,6 +79,14 @@ def test_a_lift_that_moves_between_versions_loses_no_column() -> None:
     assert page(two, "a", "1-0-0").lifted == {"event_id": "id"}
 
 
+def test_a_schema_that_is_a_reference_is_what_it_refers_to() -> None:
+    """Next to `$ref`, draft-07 knows no other keyword: an object closed there is not closed."""
+    inner = {"type": "object", "required": ["x"], "properties": {"x": INT}}
+    schema = {"$ref": "#/definitions/a", "definitions": {"a": inner}, **closed({"y": STR}, ["y"])}
+    found = page(book(("a", "1-0-0", schema)), "a")
+    assert ([field.name for field in found.fields], found.closed, found.certain) == (["x"], False, frozenset({"x"}))
+
+
 def test_names_the_envelope_has_and_names_alike_but_for_case_get_a_number() -> None:
     schema = closed({"position": STR, "Position": STR, "position_2": STR, "": INT, "Extra": INT})
     assert own_columns(book(("a", "1-0-0", schema)), "a/v1") == [
