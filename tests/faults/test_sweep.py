@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from faults.scenes import SCENES, Struck
-from faults.simulation import Drive, Story, expected, judge_light
+from faults.simulation import Drive, Story, calm_rows
 from support.simulated_world import EFFECTS, Fault, service_of
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -27,7 +27,7 @@ def told(name: str, at: int = -1, fault: Fault | None = None, *, soon: bool = Fa
     strike = Struck(scene, at, fault)
     drive = Drive(lives=3, wake_at_commit=soon, stop_early=scene.stop_early)
     story = Story(scene.scenery, SEED, drive=drive, strike=strike, prepare=scene.prepare).run()
-    judge_light(story, expected(story))
+    story.judge(calm_rows(scene.scenery))
     return story, strike
 
 

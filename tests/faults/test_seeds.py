@@ -1,0 +1,34 @@
+"""Hundreds of random stories; each stands for its seed, so `-k "seed-17-"` or SEEDS=17 tells one again."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+
+from faults import real
+from faults.chaos import DATAS, Chaos, drive_of, scenery_of
+from faults.simulation import LIGHT, Kind, Story, calm_rows
+
+FIRST, _, COUNT = os.environ.get("SEEDS", "0:400").partition(":")
+SEEDS = range(int(FIRST), int(FIRST) + int(COUNT or 1))
+REAL_SEEDS = range(int(FIRST), int(FIRST) + max(1, len(SEEDS) // 8))
+
+
+def tell(seed: int, kind: Kind, datas: tuple[bytes, ...], *, mistakes: bool) -> Story:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, datas, mistakes=mistakes), drive_of(rng)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=kind).run()
+    story.judge(calm_rows(scenery, kind))
+    return story
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_the_calm_runs_rows_are_committed(seed: int) -> None:
+    tell(seed, LIGHT, DATAS, mistakes=True)
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_so_they_are_with_the_real_pipeline_and_sink(seed: int) -> None:
+    tell(seed, real.REAL, real.DATAS, mistakes=False)

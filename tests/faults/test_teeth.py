@@ -1,0 +1,166 @@
+"""What the stories would catch: each law broken in turn, and some seed shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+import pytest
+
+from faults.chaos import DATAS, Chaos, drive_of, scenery_of
+from faults.scenes import SCENES, Struck
+from faults.simulation import Drive, Story, calm_rows
+from support.memory_ports import MemoryLedger, MemoryPlace
+from support.simulated_world import World
+from tailrace.commit import protocol, rules
+from tailrace.commit.batch import Batch
+from tailrace.commit.lane import Lane
+from tailrace.commit.plan import Item
+from tailrace.commit.ports import Body
+from tailrace.nouns import START
+from tailrace.shard import Shard
+
+SEEDS = range(100)
+Patch = pytest.MonkeyPatch
+
+
+class AnySwap(MemoryLedger):
+    """A ledger that does not compare."""
+
+    def swap(self, key: str, expected: int, item: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        return super().swap(key, self.revision(key), item)
+
+
+class AnyCreate(MemoryPlace):
+    """A place that stores over what stands."""
+
+    def create(self, name: str, body: Body, meta: Mapping[str, str]) -> bool:
+        self.objects.pop(name, None)
+        return super().create(name, body, meta)
+
+
+class AnyReplace(MemoryPlace):
+    """A place that does not compare tags."""
+
+    def replace(self, name: str, body: Body, etag: str, meta: Mapping[str, str]) -> bool:
+        found = self.head(name)
+        return found is not None and super().replace(name, body, found.etag, meta)
+
+
+def any_ledger(world: World) -> None:
+    world.ledger = AnySwap()
+
+
+def any_create(world: World) -> None:
+    world.place = AnyCreate()
+
+
+def as_it_is(_world: World) -> None:
+    """Change nothing."""
+
+
+def early_checkpoint(patch: Patch) -> None:
+    patch.setattr(Shard, "watermark", property(lambda shard: min(lane.taken for lane in shard._lanes)))
+
+
+def uncut_replay(patch: Patch) -> None:
+    patch.setattr(Lane, "boundaries", lambda lane: ())
+
+
+def unskipped_replay(patch: Patch) -> None:
+    def open_at_start(lane: Lane, opened: Callable[[Lane], None] = Lane.open) -> None:
+        opened(lane)
+        lane.taken = START
+
+    patch.setattr(Lane, "open", open_at_start)
+
+
+def forced_at_a_stop(patch: Patch) -> None:
+    def flush(shard: Shard, within_s: float | None = None) -> bool:
+        shard.caught_up()
+        return {lane.flush(within_s) for lane in shard._lanes} == {True}
+
+    patch.setattr(Shard, "flush", flush)
+
+
+def names_forgotten(patch: Patch) -> None:
+    def cut(owner: protocol.Owner, draft: Any, real: Any = protocol.cut) -> protocol.Owner:
+        new = real(owner, draft)
+        return new._replace(plan=new.plan._replace(names=draft.names)) if new.step == "take_over" else new
+
+    patch.setattr(protocol, "cut", cut)
+
+
+def unread_digest(patch: Patch) -> None:
+    patch.setattr(Batch, "records", property(lambda batch: 0))
+
+
+def no_generations(patch: Patch) -> None:
+    def opening(item: Item | None, real: Any = rules.opening) -> rules.Next:
+        return rules.Next(real(item).item._replace(generation=1))
+
+    patch.setattr(rules, "opening", opening)
+
+
+@pytest.mark.parametrize(
+    ("world", "code"),
+    [
+        (any_ledger, None),
+        (any_create, None),
+        (as_it_is, early_checkpoint),
+        (as_it_is, uncut_replay),
+        (as_it_is, unskipped_replay),
+        (as_it_is, forced_at_a_stop),
+        (as_it_is, names_forgotten),
+        (as_it_is, unread_digest),
+        (as_it_is, no_generations),
+    ],
+    ids=lambda part: getattr(part, "__name__", ""),
+)
+def test_some_story_shows_a_broken_law(
+    world: Callable[[World], None], code: Callable[[Patch], None] | None, monkeypatch: Patch
+) -> None:
+    for seed in SEEDS:
+        calm_rows(scenery_of(Random(seed), DATAS, mistakes=False))  # kept; told before anything is broken
+    if code is not None:
+        code(monkeypatch)
+    assert any(goes_wrong(seed, world) for seed in SEEDS)
+
+
+def goes_wrong(seed: int, prepare: Callable[[World], None]) -> bool:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, DATAS, mistakes=False), drive_of(rng)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), prepare=prepare)
+    try:
+        story.run().judge(calm_rows(scenery))
+    except AssertionError:
+        return True
+    return False
+
+
+def test_the_late_put_of_a_zombie_would_stand() -> None:
+    """It looked before its successor put the object, and puts after."""
+    scene = SCENES["a plan is open and all of it written"]
+    calm = Struck(scene)
+    Story(scene.scenery, 1, drive=Drive(lives=3), strike=calm).run()
+
+    def any_replace(world: World) -> None:
+        world.place = AnyReplace()
+
+    strike = Struck(scene, calm.kinds.index("replace.object"), "stall before")
+    story = Story(scene.scenery, 1, drive=Drive(lives=3, wake_at_commit=True), strike=strike, prepare=any_replace)
+    with pytest.raises(AssertionError, match="after its commit"):
+        story.run().judge(calm_rows(scene.scenery))
+
+
+def test_a_loss_that_a_person_accepted_would_come_back(monkeypatch: Patch) -> None:
+    def cut(owner: protocol.Owner, draft: Any, real: Any = protocol.cut) -> protocol.Owner:
+        new = real(owner, draft)
+        return new._replace(plan=new.plan._replace(last=draft.last)) if new.step == "take_over" else new
+
+    monkeypatch.setattr(protocol, "cut", cut)
+    scene = SCENES["a plan is open, the stream has lost all of it"]
+    story = Story(scene.scenery, 1, drive=Drive(lives=3), strike=Struck(scene))
+    with pytest.raises(AssertionError, match="ends before it begins"):
+        story.run().judge(calm_rows(scene.scenery))
