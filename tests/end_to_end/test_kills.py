@@ -43,7 +43,7 @@ def assert_taken_over(world: Stage, engine: Engine, plans: dict[str, Plan]) -> N
 def test_open_plans_are_taken_over_from_killed_owners(tmp_path: Path) -> None:
     with stage(tmp_path, shards=SHARDS) as world:
         # A child's death has KCL stop the others in good order: with S3 away that takes the whole grace.
-        world.set(flush_age_s=1, shutdown_grace_s="shutdown_grace_s = 6")
+        world.set(flush_age_s=1, lines={"shutdown_grace_s": "shutdown_grace_s = 6"})
         world.send(1500, seed=1)
         world.gate.close()
         with world.engine() as engine:

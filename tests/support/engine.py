@@ -69,7 +69,7 @@ class Engine(Process):
         """Ask it to finish what it holds and end; return its exit status."""
         return self.stop(DRAIN_S)
 
-    def until(self, what: str, check: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    def until(self, what: str, check: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
         """Return the first true answer. AssertionError, with what is known, when the patience or the engine ends."""
         give_up = time.monotonic() + patience_s
         while not (answer := check()):
@@ -141,20 +141,20 @@ class Stage:
         self.sent: list[Sent] = []
         self.file = aws.settings(world)
         self._reads = 0
-        self._putter = world.putter(seed=1)  # one for all: its shard map ages as a real sender's does
+        self.putter = world.putter(seed=1)  # one for all: its shard map ages as a real sender's does
 
     def send(self, events: int, seed: int) -> list[Sent]:
         """Send traffic: plain and aggregated records, one or many events each, about 1 % broken."""
         made = parcels(events, seed, end_ms=int(time.time() * 1000))
-        new = [sent for step in send(self._putter, made) for sent in step]
+        new = [sent for step in send(self.putter, made) for sent in step]
         self.sent += new
         return new
 
-    def set(self, *, flush_age_s: float = 1.0, more: str = "", **replaced: str) -> Self:
-        """Write the settings file anew; `replaced` are whole lines by key."""
-        self.file = aws.settings(self.world, flush_age_s=flush_age_s, more=more)
+    def set(self, *, flush_age_s: float = 1.0, lines: Mapping[str, str] | None = None) -> Self:
+        """Write the settings file anew; `lines` replace those of the same key."""
+        self.file = aws.settings(self.world, flush_age_s=flush_age_s)
         text = self.file.read_text()
-        for key, line in replaced.items():
+        for key, line in (lines or {}).items():
             old = [one for one in text.splitlines() if one.startswith(f"{key} = ")]
             assert len(old) == 1, f"{key} stands {len(old)} times in the settings"
             text = text.replace(old[0], line)
