@@ -61,8 +61,7 @@ class SimulatedDaemon:
     def turns(self) -> Iterator[Turn]:
         world, manner = self._world, self._manner
         rest = [r for r in world.records if mark(r.sequence, r.sub) > world.checkpoint]
-        self._delivered = world.checkpoint
-        yield self._say(Initialize("shard-0", *(unmark(world.checkpoint) if world.checkpoint else ("TRIM_HORIZON", 0))))
+        yield self._say(self._initialize())
         turns = late = idle = 0
         while True:
             turns += 1
@@ -84,6 +83,15 @@ class SimulatedDaemon:
             yield self._say(Records(self._chunks(taken), 1000 if rest else 0))
         self._gone = True
         raise DaemonGone("the daemon has ended")
+
+    def _initialize(self) -> Initialize:
+        at = self._delivered = self._world.checkpoint
+        return Initialize("shard-0", *(unmark(at) if at else ("TRIM_HORIZON", 0)))
+
+    def _whole(self, records: list[Record]) -> Iterator[list[Record]]:
+        if records:
+            self._delivered = mark(records[-1].sequence, records[-1].sub)
+            yield records
 
     def _some(self, rest: list[Record]) -> tuple[list[Record], list[Record]]:
         count = self._rng.randint(0, self._manner.records_max)
