@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,10 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 class NoSuchFile(Exception):
     """A path that names nothing; one line for a person."""
+
+
+class DamagedFile(Exception):
+    """A file that cannot be read to its end; one line for a person."""
 
 
 class Source(NamedTuple):
@@ -82,12 +87,12 @@ class Chunk(NamedTuple):
 
 
 def chunks(source: Source, modified_ms: int) -> Iterator[Chunk]:
-    """Yield the file's records, bounded in number and bytes a chunk."""
+    """Yield the file's records, bounded in number and bytes a chunk. DamagedFile where gzip ends too early."""
     with source.open() as raw:
         stream: Any = gzip.GzipFile(fileobj=raw) if source.uri.endswith(".gz") else raw
         records: list[Record] = []
         held = 0
-        for offset, line in _lines(stream):
+        for offset, line in _whole(source.uri, _lines(stream)):
             if line.strip():
                 records.append(Record(data=line, sequence=str(offset), sub=0, arrival_ms=modified_ms))
                 held += len(line)
@@ -95,6 +100,13 @@ def chunks(source: Source, modified_ms: int) -> Iterator[Chunk]:
                 yield Chunk(records, offset + len(line))
                 records, held = [], 0
         yield Chunk(records, source.size)
+
+
+def _whole(uri: str, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    try:
+        yield from lines
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedFile(f"{uri}: {error}") from error
 
 
 def _lines(stream: io.RawIOBase) -> Iterator[tuple[int, bytes]]:

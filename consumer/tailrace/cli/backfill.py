@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Store every record of the files; return the exit status."""
-    from tailrace.files import NoSuchFile, sources  # noqa: PLC0415  heavy imports after the arguments are right
+    from tailrace.files import DamagedFile, NoSuchFile, sources  # noqa: PLC0415  heavy imports after the arguments are right
 
     settings: Settings = args.settings
     if not settings.lake.uri:
@@ -45,8 +45,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
     work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet))
-    for source in found:
-        work.file(source)
+    try:
+        for source in found:
+            work.file(source)
+    except DamagedFile as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return 2
     work.sums(len(found))
     return 0
 

@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     if not (args.retry or args.accept):
         print(f"{args.shard}: {shard.item.stopped}\nSay --retry or --accept.", file=sys.stderr)
         return 2
-    decide(store, place_of(settings), shard.identity, accept=args.accept)
+    if not decide(store, place_of(settings), shard.identity, accept=args.accept):
+        print(f"tailrace: the shard {args.shard} is not stopped any more: somebody was faster", file=sys.stderr)
+        return 1
     then = "the records that come are taken as the plan's" if args.accept else "the records are read once more"
     print(f"{args.shard}: {then}; its child opens it again within seconds.")
     return 0
@@ -68,6 +70,8 @@ def decide(store: LedgerStore, place: Place, identity: Identity, *, accept: bool
     """Write the decision into the ledger. False when somebody was faster."""
     ledger = LaneLedger(store, place, identity, LAKE)
     found = ledger.read()
+    if found is None:
+        return False
     while found is not None:
         revision, item = found
         verdict = rules.resolving(item, accept=accept)

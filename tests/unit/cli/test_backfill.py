@@ -1,0 +1,190 @@
+"""`tailrace backfill`: run twice, or cut off and run again, it stores once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tailrace.cli import main
+from tailrace.commit.committed import commits_of, epoch_of, shards_of
+from tailrace.commit.ledger_sqlite import SqliteLedger
+from tailrace.sinks.lake.places.directory import DirectoryPlace
+from tailrace.sinks.lake.read import ParquetReader
+
+SCHEMA = {
+    "type": "object",
+    "required": ["type", "n"],
+    "properties": {"type": {"const": "page"}, "n": {"type": "integer"}, "timestamp": {"type": "string"}},
+}
+
+
+class Work:
+    """A folder with files, a lake and a ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "schemas" / "page").mkdir(parents=True)
+        (folder / "schemas" / "page" / "1.json").write_text(json.dumps(SCHEMA))
+        self.environ = {
+            "TAILRACE_LAKE_URI": str(folder / "lake"),
+            "TAILRACE_LEDGER_PATH": str(folder / "ledger.sqlite"),
+            "TAILRACE_SCHEMAS_PATH": str(folder / "schemas"),
+            "TAILRACE_FLUSH_ROWS": "1000",
+        }
+
+    def write(self, name: str, events: int, *, first: int = 0) -> Path:
+        """Write a file in which every tenth line is no JSON."""
+        lines = [
+            b"no JSON" if n % 10 == 9 else json.dumps({"type": "page", "n": n}).encode()
+            for n in range(first, first + events)
+        ]
+        path = self.folder / name
+        path.write_bytes(gzip.compress(b"\n".join(lines)) if name.endswith(".gz") else b"\n".join(lines))
+        return path
+
+    def backfill(self, *paths: str | Path) -> int:
+        return main(["backfill", "--quiet", *map(str, paths)], self.environ)
+
+    def audit(self) -> int:
+        return main(["audit", "--files", "--explain"], self.environ)
+
+    def positions(self) -> list[str]:
+        """Return `<shard> <position>` of every committed row."""
+        store, place, reader = (
+            SqliteLedger(self.environ["TAILRACE_LEDGER_PATH"]),
+            DirectoryPlace(self.lake),
+            ParquetReader(),
+        )
+        try:
+            epoch = epoch_of(store, "tailrace")
+            assert epoch is not None
+            return [
+                f"{shard.identity.shard} {position}"
+                for shard in shards_of(store, epoch, "files")
+                for _, commit in commits_of(place, shard)
+                for entry in commit.objects  # type: ignore[union-attr]
+                for position in reader.contents(place, entry.name).positions
+            ]
+        finally:
+            store.close()
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    monkeypatch.chdir(tmp_path)
+    return Work(tmp_path)
+
+
+def test_every_line_is_stored_or_rejected(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    assert work.backfill(work.write("a.jsonl", 100)) == 0
+    out = capsys.readouterr().out
+    assert "1 file in" in out
+    assert "100 events received" in out
+    assert "90 stored    page 90" in out
+    assert "10 rejected  (unknown): parse json 10" in out
+    assert work.audit() == 0
+
+
+def test_twice_is_nothing_new(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    path = work.write("a.jsonl", 100)
+    assert work.backfill(path) == 0
+    before = {p: p.read_bytes() for p in work.lake.rglob("*.parquet")}
+    capsys.readouterr()
+    os.utime(path)  # a copy with a new date brings the same rows
+    assert work.backfill(path) == 0
+    out = capsys.readouterr().out
+    assert "0 events received" in out
+    assert "100 records were stored by an earlier run and skipped" in out
+    assert {p: p.read_bytes() for p in work.lake.rglob("*.parquet")} == before
+
+
+def test_a_file_that_is_named_twice_is_stored_once(work: Work) -> None:
+    path = work.write("a.jsonl", 20)
+    assert work.backfill(path, path) == 0
+    assert len(work.positions()) == 20
+
+
+def test_gzip_gives_the_rows_of_the_plain_file(work: Work) -> None:
+    assert work.backfill(work.write("a.jsonl.gz", 50), work.write("b.jsonl", 50)) == 0
+    shards: dict[str, list[str]] = {}
+    for row in work.positions():
+        shard, _, position = row.partition(" ")
+        shards.setdefault(shard, []).append(position)
+    one, other = shards.values()
+    assert sorted(one) == sorted(other)
+    assert work.audit() == 0
+
+
+def test_a_folder_grows(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work.write("in-a.jsonl", 30)
+    (work.folder / "in").mkdir()
+    (work.folder / "in-a.jsonl").rename(work.folder / "in" / "a.jsonl")
+    assert work.backfill("in") == 0
+    work.write("in/b.jsonl.gz", 30, first=100)
+    capsys.readouterr()
+    assert work.backfill("in") == 0
+    assert "2 files in" in (out := capsys.readouterr().out)
+    assert "30 events received" in out
+    assert len(work.positions()) == 60
+
+
+def test_a_typing_error_in_a_path_is_one_line_and_status_2(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    assert work.backfill("nowhere.jsonl") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "tailrace: nowhere.jsonl: no such file or directory\n"
+    assert not work.lake.exists()
+
+
+def test_no_lake_is_one_line_and_status_2(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    del work.environ["TAILRACE_LAKE_URI"]
+    assert work.backfill(work.write("a.jsonl", 1)) == 2
+    assert "[lake] uri is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-20], lambda data: b"\x1f\x8b no gzip", lambda data: data[:-8]])
+def test_a_damaged_gzip_is_one_line_and_status_2(work: Work, spoil: object, capsys: pytest.CaptureFixture[str]) -> None:
+    path = work.write("a.jsonl.gz", 50)
+    path.write_bytes(spoil(path.read_bytes()))  # type: ignore[operator]
+    assert work.backfill(path) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tailrace: ")
+    assert "a.jsonl.gz" in err
+    assert err.count("\n") == 1
+
+
+def test_a_run_that_is_killed_again_and_again_stores_once_what_a_whole_run_stores(work: Work) -> None:
+    path = work.write("a.jsonl", 12_000)
+    kills = 0
+    for commits in (1, 3, 6):
+        run = subprocess.Popen(
+            [sys.executable, "-m", "tailrace", "backfill", "--quiet", str(path)],
+            env={**os.environ, **work.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            while run.poll() is None and len(list(work.lake.rglob("*.json"))) < commits:
+                time.sleep(0.002)
+            kills += run.poll() is None
+            run.send_signal(signal.SIGKILL)
+        finally:
+            _, err = run.communicate()
+        assert run.returncode in {0, -signal.SIGKILL}, err
+    assert kills >= 1, "the runs were over before they could be killed"
+    assert work.backfill(path) == 0
+    found = work.positions()
+    assert len(found) == len(set(found)) == 12_000
+    assert work.audit() == 0
