@@ -3,8 +3,8 @@
 A put can fail whole (the service is away) or in part (a throttled shard): what failed is sent again, after a growing,
 jittered pause, up to `ATTEMPTS_MAX` times. An aggregate that landed on a shard which does not hold all its user
 records would be dropped by KCL without a word; then the shard map is read again and each user record is sent anew.
-Right after a split KCL may not know the new shards yet (it lists them every 30 s) and hands such an aggregate on all the
-same: then its records come twice, never not at all. The KPL does so too.
+Right after a split KCL may not know the new shards yet (it lists them every 30 s) and hands such an aggregate on all
+the same: then its records come twice, never not at all. The KPL does so too.
 A retried record comes after those sent with it at first, so the order of a key is not promised.
 """
 
