@@ -38,6 +38,7 @@ ORPHANS_S: Final = 10.0
 DOOMED_S: Final = 5.0  # for the other shards' flush, once a child's death has doomed the daemon
 TERMINATED: Final = 128 + signal.SIGTERM  # how a JVM ends after a SIGTERM it handled
 WAITS_SAID_S: Final = 15.0
+DEAD_LEADER: Final = "when the last worker died without a goodbye, KCL waits two minutes before another one may lead"
 
 # Runs before the daemon, in its process: it dies with the supervisor, whose own death may be a SIGKILL. Set here and
 # not between fork and exec, where a process with threads must not run Python.
@@ -201,7 +202,9 @@ class Supervisor:
                 self._count_leases(run)
             if not self._leases and now - self._said >= WAITS_SAID_S:
                 self._said = now
-                self._log.info("waiting for leases", since_s=round(self._now() - self._since))
+                since_s = round(self._now() - self._since)
+                hint = DEAD_LEADER if since_s > 2 * WAITS_SAID_S else None
+                self._log.info("waiting for leases", since_s=since_s, hint=hint)
 
     def _count_leases(self, run: RunDir) -> None:
         before, self._leases = self._leases, {child.pid for child in processes.children(str(run.settings))}
