@@ -29,6 +29,7 @@ EFFECTS = frozenset(
         *(f"create.{what}" for what in ("object", "commit_file", "shelf")),
         *(f"{verb}.{what}" for verb in ("head", "replace", "sync") for what in ("object", "commit_file")),
         "read.shelf",
+        "sync.shelf",
         "checkpoint",
         "checkpoint_end",
         *(f"answer.{t}" for t in ("initialize", "processRecords", "shutdownRequested", "shardEnded", "leaseLost")),

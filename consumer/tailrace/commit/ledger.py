@@ -65,6 +65,7 @@ class LaneLedger:
         body = BytesBody(json.dumps(plan.names, separators=(",", ":")).encode())
         # Create-only: a name already taken is this same plan, whose reply was lost. Reading checks the digest.
         self._place.create(name, body, meta(self._identity.epoch, plan.chain, plan.generation))
+        self._place.sync()  # an item that survives a power cut must not name a shelf that did not
         return item._replace(plan=plan._replace(names=(), shelf=f"{name}#{body.sha256}"))
 
     def _whole(self, item: Item) -> Item:

@@ -1,0 +1,170 @@
+"""A shard and its lanes: rows are made once, and the slowest lane says how far all are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from support.memory_lanes import IDENTITY, World, ones
+from support.memory_plans import plan
+from support.memory_sink import MemoryPipeline, OurMistake
+from tailrace.commit.ledger import LaneLedger
+from tailrace.commit.plan import Item
+from tailrace.nouns import START, Outcome, Record, mark
+from tailrace.shard import Shard
+
+
+class Counting(MemoryPipeline):
+    """Remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[str]] = []
+
+    def __call__(self, records: Sequence[Record]) -> Outcome:
+        self.calls.append([record.sequence for record in records])
+        return super().__call__(records)
+
+
+class Made:
+    """A shard of two lanes, the second quicker to cut."""
+
+    def __init__(self, world: World) -> None:
+        self.pipeline = Counting()
+        self.lake, self.hot = world.lane("lake", rows=4), world.lane("hot", rows=2)
+        self.shard = Shard(self.pipeline, [self.lake, self.hot], lambda: 0, world.say)
+
+
+@contextmanager
+def made(world: World) -> Iterator[Made]:
+    one = Made(world)
+    try:
+        one.shard.open()
+        yield one
+    finally:
+        one.shard.close()
+
+
+def write(world: World, lane: str, item: Item) -> None:
+    assert LaneLedger(world.ledger, world.place, IDENTITY, lane).swap(0, item) is None
+
+
+def item(world: World, lane: str) -> Item:
+    found = LaneLedger(world.ledger, world.place, IDENTITY, lane).read()
+    assert found is not None
+    return found[1]
+
+
+def test_rows_are_made_once_for_all_lanes() -> None:
+    world = World()
+    with made(world) as one:
+        one.shard.add(ones(1, 3))
+        one.shard.end()
+        assert one.pipeline.calls == [["1", "2", "3"]]
+    assert [item(world, lane).records for lane in ("lake", "hot")] == [3, 3]
+
+
+def test_the_watermark_is_the_slowest_lanes() -> None:
+    with made(World()) as one:
+        one.shard.add(ones(1, 3))
+        one.hot.settle()
+        assert (one.hot.watermark, one.shard.watermark) == (mark("3", 0), START)
+        assert one.shard.flush()
+        assert one.shard.watermark == one.shard.delivered == mark("3", 0)
+
+
+def test_each_lane_skips_what_it_has_and_both_together_what_both_have() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    write(world, "hot", Item(generation=1, chain=1, watermark=mark("4", 0)))
+    with made(world) as one:
+        one.shard.add(ones(1, 6))
+        assert one.pipeline.calls == [["3", "4"], ["5", "6"]]
+        one.shard.end()
+    assert [item(world, lane).records for lane in ("lake", "hot")] == [4, 2]
+    assert world.said.count("replayed") == 1
+
+
+def test_what_was_delivered_counts_though_it_was_skipped() -> None:
+    world = World()
+    for lane in ("lake", "hot"):
+        write(world, lane, Item(generation=1, chain=1, watermark=mark("9", 0)))
+    with made(world) as one:
+        one.shard.add(ones(1, 2))
+        one.shard.add([])
+        assert (one.shard.delivered, one.shard.watermark) == (mark("2", 0), mark("9", 0))
+        assert one.pipeline.calls == []
+
+
+@pytest.mark.parametrize(
+    ("lake", "hot", "state"), [("", "", "fill"), ("why", "", "stopped"), ("", "why", "stopped"), ("a", "b", "stopped")]
+)
+def test_one_stopped_lane_stops_the_shard(lake: str, hot: str, state: str) -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, stopped=lake))
+    write(world, "hot", Item(generation=1, stopped=hot))
+    with made(world) as one:
+        assert one.shard.state == state
+        assert one.shard.why == "; ".join(filter(None, (lake, hot)))
+        assert one.shard.resolved() is (state == "fill")
+
+
+def test_an_open_plan_of_one_lane_waits_while_the_other_flushes() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, plan=plan(last=5)))
+    with made(world) as one:
+        one.shard.add(ones(1, 3))
+        assert one.shard.flush()
+        one.shard.leave()
+    assert (item(world, "lake").chain, item(world, "hot").chain) == (0, 1)
+    assert item(world, "lake").failures == 0
+    assert not item(world, "lake").stopped
+
+
+def test_the_end_forces_what_waits() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, plan=plan(last=5)))
+    with made(world) as one:
+        one.shard.add(ones(1, 3))
+        one.shard.end()
+        assert one.shard.state == "stopped"
+    assert item(world, "lake").stopped
+
+
+def test_without_care_a_mistake_of_ours_is_raised() -> None:
+    with made(World()) as one, pytest.raises(OurMistake):
+        one.shard.add([*ones(1, 1), Record(b"raise", "2", 0, 0)])
+
+
+def test_with_care_only_the_record_is_rejected() -> None:
+    world = World()
+    write(world, "hot", Item(generation=1, failures=3))
+    with made(world) as one:
+        one.shard.add([*ones(1, 1), Record(b"raise", "2", 0, 0), *ones(3, 1)])
+        assert one.pipeline.calls == [["1"], ["2"], ["3"]]
+        one.shard.end()
+    assert [item(world, lane).totals for lane in ("lake", "hot")] == [(3, 2, 1, 0)] * 2
+    assert "poison" in world.said
+
+
+def test_memory_that_is_short_is_no_records_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(_: object) -> Outcome:
+        raise MemoryError
+
+    world = World()
+    write(world, "lake", Item(generation=1, failures=3))
+    with made(world) as one:
+        monkeypatch.setattr(one.shard, "_pipeline", short)
+        with pytest.raises(MemoryError):
+            one.shard.add(ones(1, 1))
+
+
+def test_what_is_dropped_is_not_committed() -> None:
+    world = World()
+    with made(world) as one:
+        one.shard.add(ones(1, 1))
+        one.shard.drop()
+        assert one.shard.flush()
+    assert item(world, "lake").chain == 0
