@@ -25,7 +25,7 @@ from botocore.exceptions import (
 from tailrace.commit.ports import WorldDenied, WorldError
 
 CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 60
+READ_TIMEOUT_S = 15
 
 # Refusals that pass: throttling, a race that S3 wants repeated, and credentials that are renewed behind our back.
 PASSING = frozenset(
@@ -61,7 +61,6 @@ FINAL = (
     ProfileNotFound,
 )
 STATUS_PASSING_MIN = 500
-STATUS_CONFLICT = 409
 STATUS_THROTTLED = 429
 
 
@@ -86,11 +85,17 @@ def status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
 
 
+def _request(error: ClientError) -> str:
+    """Return the service's own number of the call, which its support asks for."""
+    number = error.response.get("ResponseMetadata", {}).get("RequestId")
+    return f" (request {number})" if number else ""
+
+
 def raise_world(error: ClientError | BotoCoreError, what: str) -> NoReturn:
     """Raise the AWS error as the kind of trouble it is; `what` names the call and its target."""
     if isinstance(error, ClientError):
         passing = code(error) in PASSING or status(error) >= STATUS_PASSING_MIN or status(error) == STATUS_THROTTLED
-        text = f"{what}: {code(error)}: {error.response.get('Error', {}).get('Message', '')}"
+        text = f"{what}: {code(error)}: {error.response.get('Error', {}).get('Message', '')}{_request(error)}"
     else:
         passing = not isinstance(error, FINAL)
         text = f"{what}: {type(error).__name__}: {error}"
