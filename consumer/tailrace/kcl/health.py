@@ -48,7 +48,10 @@ def live(snapshot: Snapshot) -> list[str]:
 
 
 def ready(snapshot: Snapshot, silence_s: float) -> list[str]:
-    """Return why the stream is not being worked on. `silence_s`: how long a shard may say nothing."""
+    """Return why the stream is not being worked on. `silence_s`: how long a shard may say nothing.
+
+    A daemon that got no lease in that time is a spare, and ready: a rollout must not wait for it.
+    """
     if snapshot.draining:
         return ["draining"]
     reasons = []
@@ -58,8 +61,9 @@ def ready(snapshot: Snapshot, silence_s: float) -> list[str]:
     for shard, at in sorted(snapshot.last_message.items()):
         if snapshot.now - at > silence_s:
             reasons.append(f"no message from {shard} for {snapshot.now - at:.0f} s")
-    if snapshot.daemon_up and not snapshot.last_message:
-        waiting = snapshot.now - snapshot.daemon_since
+    waiting = snapshot.now - snapshot.daemon_since
+    spare = not snapshot.leases and waiting > silence_s  # the other hosts hold all leases; this one may get some later
+    if snapshot.daemon_up and not snapshot.last_message and not spare:
         reasons.append(f"no message yet, {snapshot.leases} leases, since {waiting:.0f} s")
     reasons += [f"{shard} is stopped and waits for `tailrace resolve`" for shard in sorted(snapshot.stopped)]
     reasons += [f"{SERVICES.get(service, service)} fails calls" for service in sorted(snapshot.away)]

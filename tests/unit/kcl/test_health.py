@@ -42,7 +42,8 @@ def test_a_restart_does_not_help_against_a_stopped_shard_or_a_service_that_is_aw
         ({"daemon_up": False, "daemon_exit": "exit status 1"}, "the daemon is down (exit status 1)"),
         ({"daemon_up": False}, "the daemon is down"),
         ({"last_message": {"a": NOW - 121, "b": NOW}}, "no message from a for 121 s"),
-        ({"last_message": {}, "leases": 0}, "no message yet, 0 leases, since 400 s"),
+        ({"last_message": {}, "leases": 0, "daemon_since": NOW - 120}, "no message yet, 0 leases, since 120 s"),
+        ({"last_message": {}, "leases": 1}, "no message yet, 1 leases, since 400 s"),
         ({"stopped": frozenset({"b"})}, "b is stopped and waits for `tailrace resolve`"),
         ({"away": frozenset({"place"})}, "the lake fails calls"),
         ({"draining": True}, "draining"),
@@ -50,6 +51,13 @@ def test_a_restart_does_not_help_against_a_stopped_shard_or_a_service_that_is_aw
 )
 def test_not_ready_says_why(change: dict[str, object], reason: str) -> None:
     assert health.ready(replace(WELL, **change), 120) == [reason]  # type: ignore[arg-type]
+
+
+def test_a_host_without_leases_is_a_spare_once_the_silence_is_over() -> None:
+    spare = replace(WELL, last_message={}, leases=0, daemon_since=NOW - 121)
+    assert health.ready(spare, 120) == []
+    assert health.ready(replace(spare, daemon_up=False), 120) == ["the daemon is down"]
+    assert health.ready(replace(spare, daemon_since=NOW - 1), 120) != [], "a daemon started again waits anew"
 
 
 def test_all_reasons_are_said() -> None:
