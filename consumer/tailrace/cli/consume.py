@@ -17,7 +17,7 @@ from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings
 
 NAME = "consume"
-HELP = "read the stream through KCL into the lake, until stopped"
+HELP = "Read the stream through KCL into the lake, until stopped."
 GROUP = "run"
 
 
