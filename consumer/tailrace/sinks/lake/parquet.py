@@ -83,7 +83,6 @@ class Spool(io.RawIOBase):
         self._file: IO[bytes] | None = None
         self.length = 0
         self.rows = 0
-        self._written: bytes | None = None
 
     def writable(self) -> bool:
         return True
