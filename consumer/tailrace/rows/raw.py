@@ -39,6 +39,11 @@ class Member(NamedTuple):
     key: bytes  # with its quotation marks; empty in arrays
     value: bytes
 
+    @property
+    def text(self) -> bytes:
+        """Return the member as it stands in JSON; empty when there is nothing between two commas."""
+        return self.key + b":" + self.value if self.key else self.value
+
 
 def members(raw: bytes) -> list[Member] | None:
     """Return the members of an array or object; None when its brackets do not match.
@@ -179,8 +184,11 @@ def _odd_numbers(raw: bytes) -> Iterator[Reason]:
     """Yield a reason for each number that cannot be held, where the bytes are JSON but for that."""
     try:
         value = json.loads(
-            raw, parse_int=_integer, parse_float=_float, parse_constant=lambda text: _odd("nan", text)
-        )  # fmt: skip
+            raw.decode(),  # bytes, it would take UTF-16 too, whose depth nobody has looked at
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=lambda text: _odd("nan", text),
+        )
     except (ValueError, RecursionError):  # not JSON at all: the caller says so
         return
     for path, odd in _find(value, ()):

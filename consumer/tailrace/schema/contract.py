@@ -170,9 +170,9 @@ def json_path(parts: Sequence[str | int]) -> str:
         elif _PLAIN_KEY.fullmatch(part):
             out.append(f".{part}")
         else:
-            quoted = shortened(part).replace("\\", "\\\\").replace("'", "\\'")
+            quoted = _cut(part, SHOWN_CHARS).replace("\\", "\\\\").replace("'", "\\'")
             out.append(f"['{quoted}']")
-    return "".join(out)
+    return _encodable("".join(out))
 
 
 def shown(value: object) -> str:
@@ -187,5 +187,14 @@ def shown(value: object) -> str:
 
 
 def shortened(text: str, chars_max: int = SHOWN_CHARS) -> str:
-    """Return a text cut to a length that a message can bear."""
+    """Return a text cut to a length that a message can bear, and such that it can be written."""
+    return _encodable(_cut(text, chars_max))
+
+
+def _cut(text: str, chars_max: int) -> str:
     return text if len(text) <= chars_max else f"{text[:chars_max]}... ({len(text)} characters)"
+
+
+def _encodable(text: str) -> str:
+    """Return a text with lone surrogates, which JSON's escapes can name and UTF-8 cannot, written as escapes."""
+    return text.encode(errors="backslashreplace").decode()

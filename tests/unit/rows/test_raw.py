@@ -75,6 +75,9 @@ def test_depth_counts_brackets_not_texts(value: Any) -> None:
         (b'{"a":1}}', "json", "$", "found no JSON: "),
         (b'{"a":"\\ud800"}', "json", "$", "found no JSON: "),
         (b"", "json", "$", "found no JSON: "),
+        (b'{"\\ud800":NaN}', "nan", "$['\\ud800']", "found NaN, expected a JSON number"),
+        (b'{"a":[{"\\udfff":1e999}]}', "number_range", "$.a[0]['\\udfff']", "found 1e999"),
+        ('{"a":NaN}'.encode("utf-16-le"), "json", "$", "found no JSON: "),
         (b'{"a":{"b":[0,18446744073709551616]}}', "integer_range", "$.a.b[1]", "found 18446744073709551616, expected"),
         (b'{"a":-9223372036854775809}', "integer_range", "$.a", "found -9223372036854775809, expected a whole"),
         (b'{"a":' + b"9" * 800 + b"}", "integer_range", "$.a", "found 9999999999"),
@@ -99,6 +102,14 @@ def test_each_wrong_has_its_reason(text: bytes, keyword: str, path: str, message
 )
 def test_what_64_bits_hold_is_sound(text: bytes) -> None:
     assert raw.parsed(text, LIMITS) == (json.loads(text), [])
+
+
+@pytest.mark.parametrize("levels", [500, 970, 3000])
+def test_utf_16_hides_no_depth(levels: int) -> None:
+    """The half of a character that looks like a quotation mark hides the brackets after it from who reads bytes."""
+    text = ('{"a":"\u2200", "c":' + "[" * levels + "NaN" + "]" * levels + "}").encode("utf-16-le")
+    assert raw.depth(text) == 1
+    assert [reason.keyword for reason in raw.parsed(text, Limits())[1]] == ["json"]
 
 
 def test_the_number_of_reasons_is_bounded() -> None:

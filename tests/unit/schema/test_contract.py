@@ -61,6 +61,11 @@ def test_no_candidate_finds_nothing() -> None:
     assert look((("a",),))({"a": 1}) == 1
 
 
+def test_paths_and_values_can_be_written_whatever_they_hold() -> None:
+    assert json_path(["a\ud800", "\\ud800", "é"]) == "$['a\\ud800']['\\\\ud800']['é']"
+    assert shown("\udc00" * 100) == '"' + "\\udc00" * 80 + '... (100 characters)"'
+
+
 def test_paths_and_values_are_shown_short() -> None:
     assert json_path(["a", 0, "b c", "it's"]) == "$.a[0]['b c']['it\\'s']"
     assert shown("x" * 500) == '"' + "x" * 80 + '... (500 characters)"'
