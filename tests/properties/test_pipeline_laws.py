@@ -134,6 +134,46 @@ def test_an_array_says_what_its_members_say_alone(pipe: Pipeline, found: list[An
         assert row["reasons"] == rejected(alone[at])[0]["reasons"]
 
 
+hostile_texts = st.text(st.characters(codec=None, categories=["Cs", "Ll", "Po"]), max_size=3)
+hostile = st.recursive(
+    hostile_texts | numbers | st.sampled_from([float("nan"), float("-inf"), 10**30, 1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(hostile_texts, inner, max_size=3),
+    max_leaves=8,
+)
+arounds = st.dictionaries(hostile_texts.map("_".__add__), hostile, min_size=1, max_size=4)
+
+
+@which
+@given(st.dictionaries(hostile_texts | st.sampled_from(KEYS), hostile, max_size=4), st.sampled_from([None, "1e999"]))
+def test_lone_surrogates_are_rejects_like_others(pipe: Pipeline, event: dict[str, Any], number: str | None) -> None:
+    body = _dumped({"type": "open", **event})
+    body = body if number is None else body.replace(b"NaN", number.encode())
+    for form in (body, b"[" + body + b"]", body + b"\n" + body, b'{"events":[' + body + b"]}"):
+        outcome = pipe([record(form)])
+        holds(outcome)
+        for row in rejected(outcome):
+            assert row["raw"] in form
+
+
+@which
+@given(arounds, st.integers(1, 3))
+def test_what_is_around_a_list_is_judged_like_an_event(pipe: Pipeline, around: dict[str, Any], count: int) -> None:
+    """All the events are stored and carry it, or the record is one reject with the reasons it would have alone."""
+    body = _dumped(around)
+    whole = body[:-1] + b', "events": [' + b",".join([b'{"type":"open"}'] * count) + b"]}"
+    outcome, alone = pipe([record(whole)]), pipe([record(body)])
+    holds(outcome)
+    reasons = [reason for reason in rejected(alone)[0]["reasons"] if reason["stage"] == "parse"]
+    if not reasons:
+        extras = [orjson.loads(row["extra"])["$batch"] for row in stored(outcome)]
+        assert extras == [orjson.loads(body)] * count
+        return
+    refused = rejected(outcome)
+    assert (outcome.received, [row["raw"] for row in refused]) == (1, [whole])
+    places = [(reason["keyword"], reason["path"]) for reason in refused[0]["reasons"]]
+    assert places == [(reason["keyword"], reason["path"]) for reason in reasons]
+
+
 @which
 @given(sound | events)
 def test_a_stored_event_can_be_put_together_again(pipe: Pipeline, event: dict[str, Any]) -> None:

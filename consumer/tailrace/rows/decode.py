@@ -123,7 +123,7 @@ class Decoder:
             members = [value]
         sound = type(members) is list and 0 < len(members) <= EVENTS_MAX
         sound = sound and all(type(member) is dict for member in members)
-        if not sound or (check and not all(rawly.within(member, self._limits) for member in members)):
+        if not sound or (check and not all(rawly.within(one, self._limits) for one in (*members, batch or {}))):
             self._long_way(record, events, spoilt)
             return
         if listed:
@@ -147,11 +147,16 @@ class Decoder:
         if whole is not None:
             spoilt.append(Spoilt(record, 0, record.data, (whole,)))
             return
-        raws, batch = self.split(record.data)
+        raws, around = self.split(record.data)
         if not 0 < len(raws) <= EVENTS_MAX:
             keyword = "empty" if not raws else "events"
             message = f"found {len(raws)} events in a record, expected 1 to {EVENTS_MAX}"
             spoilt.append(Spoilt(record, 0, record.data, (Reason("decode", keyword, "$", message),)))
+            return
+        batch, wrong = (None, []) if around is None else rawly.parsed(around, self._limits)
+        if wrong:  # every event would carry it: the record is one reject, and so no byte of it is lost
+            wrong = [reason._replace(message=f"around the events: {reason.message}") for reason in wrong]
+            spoilt.append(Spoilt(record, 0, record.data, tuple(wrong)))
             return
         if raws[0] is not record.data:
             events.several.add(id(record))
@@ -178,8 +183,8 @@ class Decoder:
             return rawly.damaged_aggregate(record.data)
         return None
 
-    def split(self, data: bytes) -> tuple[list[bytes], dict[str, Any] | None]:
-        """Return the bytes of each event of a record, in the order of their index, and the members around them."""
+    def split(self, data: bytes) -> tuple[list[bytes], bytes | None]:
+        """Return the bytes of each event of a record, in the order of their index, and an object of what is around."""
         found = self._listed(data)
         if found is not None:
             return found
@@ -190,7 +195,7 @@ class Decoder:
             return [data], None
         return lines, None
 
-    def _listed(self, data: bytes) -> tuple[list[bytes], dict[str, Any] | None] | None:
+    def _listed(self, data: bytes) -> tuple[list[bytes], bytes | None] | None:
         """Return the members of an array, or of the array under a batch key; None when there is none."""
         start = data.lstrip(_SPACE)[:1]
         if start == b"[":
@@ -198,15 +203,16 @@ class Decoder:
             return None if inside is None else ([member.value for member in inside], None)
         if start != b"{" or not self._batch_keys:
             return None
-        members = rawly.members(data)
-        around = {key: member.value for member in members or () if type(key := _loads(member.key)) is str}
+        members = [(_loads(member.key), member) for member in rawly.members(data) or ()]
+        around = {key: member.value for key, member in members if type(key) is str}
         outside = {key: _loads(value) for key, value in around.items() if not value.startswith(b"[")}
         key = self._batch_key(outside | {key: [] for key, value in around.items() if value.startswith(b"[")})
         inside = None if key is None else rawly.members(around[key])
         if key is None or inside is None:
             return None
-        batch = {name: _loads(value) for name, value in around.items() if name != key} or None
-        return [member.value for member in inside], batch
+        # Members whose key cannot be read are among them: they are not sound, and must not vanish.
+        others = [member.text for name, member in members if name != key and member.text]
+        return [member.value for member in inside], b"{" + b",".join(others) + b"}" if others else None
 
 
 def _huge(datas: list[bytes]) -> set[int]:

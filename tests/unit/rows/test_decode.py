@@ -51,6 +51,48 @@ def test_what_is_around_a_batch_goes_with_its_events() -> None:
     assert around == {1: {"sent": 5}, 2: {"sent": 5}, 3: None, 4: None}
 
 
+@pytest.mark.parametrize(
+    ("around", "keyword", "path"),
+    [
+        (b'"x":' + b"[" * 300 + b"]" * 300, "depth", "$"),
+        (b'"x":' + b"[" * 64 + b"]" * 64, "depth", "$"),
+        (b'"x":' + b"[" * 2000 + b"]" * 2000, "depth", "$"),
+        (b",".join(b'"%d":0' % at for at in range(1001)), "properties", "$"),
+        (b'"x":"' + b"x" * 2**20 + b'"', "size", "$"),
+        (b'"x":123456789012345678901234567890', "integer_range", "$.x"),
+        (b'"x":{"y":[1,1e999]}', "number_range", "$.x.y[1]"),
+        (b'"x":NaN', "nan", "$.x"),
+        (b'"x":"\xff"', "utf8", "$"),
+        (b'"x":bad', "json", "$"),
+        (b'"x":"\\ud800"', "json", "$"),
+        (b'"\\ud800":1', "json", "$"),
+        (b'"\\ud800":NaN', "nan", "$['\\ud800']"),
+        (b"7", "json", "$"),
+    ],
+)
+@pytest.mark.parametrize("form", [b'{%b,"events":[{"n":1},{"n":2}]}', b'{"events":[{"n":1},{"n":2}], %b}'])
+def test_what_is_around_a_batch_has_the_limits_of_an_event(form: bytes, around: bytes, keyword: str, path: str) -> None:
+    body = form % around
+    events, spoilt = run(body, {"n": 9})
+    assert places(events) == [(9, 0)]
+    assert [(one.at, one.raw) for one in spoilt] == [(0, body)]
+    reason = spoilt[0].reasons[0]
+    assert (reason.stage, reason.keyword, reason.path) == ("parse", keyword, path)
+    assert reason.message.startswith("around the events: found ")
+
+
+def test_what_is_around_a_batch_may_reach_the_limits() -> None:
+    around = {"deep": json.loads("[" * 63 + "]" * 63), "least": -(2**63), "most": 2**64 - 1}
+    around |= {str(at): 0 for at in range(997)}
+    events, spoilt = run({**around, "events": [{"n": 1}]})
+    assert (events.batches, spoilt) == ([around], [])
+
+
+def test_around_a_batch_with_a_bad_member_numbers_stay_exact() -> None:
+    events, _ = run(b'{"x":18446744073709551615,"events":[{"n":1},{"a":NaN}],"y":[]}')
+    assert events.batches == [{"x": 2**64 - 1, "y": []}]
+
+
 def test_a_known_event_with_a_list_named_events_is_no_batch() -> None:
     event = {"type": "upload", "events": [{"n": 1}]}
     assert run(event, known=("upload",))[0].values == [event]
@@ -123,7 +165,7 @@ def test_brackets_and_colons_in_text_are_no_depth_and_no_members() -> None:
 def test_members_are_cut_out_alike_on_both_ways() -> None:
     decoder = Decoder(Contract(settings.Contract()), settings.Limits(), ())
     body = b'{"x":[1],"events":[{"a":[1,{"b":"]"}]}, {"c":2}]}'
-    assert decoder.split(body) == ([b'{"a":[1,{"b":"]"}]}', b'{"c":2}'], {"x": [1]})
+    assert decoder.split(body) == ([b'{"a":[1,{"b":"]"}]}', b'{"c":2}'], b'{"x":[1]}')
 
 
 def test_a_fault_of_the_line_is_the_reject() -> None:
