@@ -22,7 +22,9 @@ GROUP = "look"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("event_id", metavar="EVENT_ID", help="the event's own id, or the one derived from its position")
+    parser.add_argument(
+        "event_id", metavar="EVENT_ID", help="the event's own id, or its row_id, derived from its position"
+    )
     parser.add_argument("--files", action="store_true", help="look in what `backfill` stored, by its local ledger")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from support.small_lake import EPOCH, STREAM, SmallLake
+from support.pipelines import BIG_SEQUENCE, IDENTITY, pipeline, record
+from support.small_lake import EPOCH, STREAM, SmallLake, lane
 from tailrace.cli import where
+from tailrace.commit.batch import part_of
+from tailrace.rows.rejects import row_ids
 from tailrace.settings import Lake, Ledger, Settings
 
 
@@ -50,6 +54,40 @@ def test_a_reject_comes_with_its_reasons(lake: SmallLake, capsys: pytest.Capture
     assert "chain 2, generation 1" in out
     assert "reason  parse json $ not JSON" in out
     assert out.endswith("1 found; read 10 objects.\n")
+
+
+@pytest.mark.parametrize(("sequence", "table"), [("213", "page_view"), ("220", "quarantine")])
+def test_an_event_is_found_by_its_row_id(
+    lake: SmallLake, capsys: pytest.CaptureFixture[str], sequence: str, table: str
+) -> None:
+    row_id = blake2b(f"shard-0/{sequence}/0/0".encode(), digest_size=16).hexdigest()
+    assert ask(lake, row_id, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["row_id"], found["record"]["sequence"], found["table"].split("/")[0]) == (row_id, sequence, table)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"n":NaN}', "rejected in quarantine"),
+        (b'{"type":"open","n":"no number"}', "rejected in quarantine"),
+        (b'{"type":"open","n":1}', "stored in open/v1"),
+        (b'{"type":"open","n":1,"id":"0123456789abcdef0123456789abcdef"}', "stored in open/v1"),
+    ],
+)
+def test_the_id_derived_from_a_position_finds_what_came_of_the_event_once(
+    lake: SmallLake, capsys: pytest.CaptureFixture[str], body: bytes, said: str
+) -> None:
+    row_id = row_ids(IDENTITY, [f"{BIG_SEQUENCE}/0/0"])[0]
+    made = lane("shard-2", lake.store, lake.place)
+    made.add(part_of([record(body)]), pipeline()([record(body)]), 0)
+    assert made.flush()
+    made.leave()
+    made.close()
+    assert ask(lake, row_id) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(said)
+    assert "\n1 found; " in out
 
 
 def test_an_event_that_is_nowhere(lake: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:

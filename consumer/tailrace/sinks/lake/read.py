@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
@@ -14,7 +15,8 @@ from tailrace.commit.audit import Contents
 from tailrace.commit.committed import CommitFile, Shard, commits_of
 from tailrace.commit.ports import CommitFacts, Place
 
-EVENT_ID = "event_id"
+EVENT_ID, ROW_ID = "event_id", "row_id"
+_ROW_ID_FORM = re.compile(r"[0-9a-f]{32}")
 
 
 class ParquetReader:
@@ -50,7 +52,7 @@ class Found(NamedTuple):
 
 
 class Search:
-    """One event id, looked for in every committed object; counts what it reads."""
+    """One event's id or row_id, looked for in every committed object; counts what it reads."""
 
     def __init__(self, place: Place, event_id: str) -> None:
         self._place = place
@@ -91,16 +93,22 @@ def parquet(source: BinaryIO) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def _rows(file: pq.ParquetFile, event_id: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    column = next((i for i in range(file.metadata.num_columns) if file.schema.column(i).path == EVENT_ID), None)
-    if column is None:
-        return
+def _rows(file: pq.ParquetFile, wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    places = {file.schema.column(at).path: at for at in range(file.metadata.num_columns)}
+    # An event without an id of its own has its row_id as event_id; a reject of such an event has only the row_id.
+    sought = (EVENT_ID, ROW_ID) if _ROW_ID_FORM.fullmatch(wanted) else (EVENT_ID,)
+    columns = [(name, places[name]) for name in sought if name in places]
     for group in range(file.metadata.num_row_groups):
-        statistics = file.metadata.row_group(group).column(column).statistics
-        if statistics is not None and statistics.has_min_max and not statistics.min <= event_id <= statistics.max:
+        facts = file.metadata.row_group(group)
+        names = [name for name, at in columns if _may_hold(facts.column(at).statistics, wanted)]
+        if not names:
             continue
-        ids = file.read_row_group(group, [EVENT_ID], use_threads=False)[EVENT_ID]
-        hits = pc.indices_nonzero(pc.equal(ids, event_id))
-        if len(hits):
-            whole = file.read_row_group(group, use_threads=False).take(hits)
-            yield from ((group, row, values) for row, values in zip(hits.to_pylist(), whole.to_pylist(), strict=True))
+        ids = file.read_row_group(group, names, use_threads=False)
+        hits = sorted({row for name in names for row in pc.indices_nonzero(pc.equal(ids[name], wanted)).to_pylist()})
+        if hits:
+            whole = file.read_row_group(group, use_threads=False).take(pa.array(hits, pa.int64()))
+            yield from ((group, row, values) for row, values in zip(hits, whole.to_pylist(), strict=True))
+
+
+def _may_hold(statistics: pq.Statistics | None, wanted: str) -> bool:
+    return statistics is None or not statistics.has_min_max or statistics.min <= wanted <= statistics.max
