@@ -1,8 +1,8 @@
 """The command `tailrace`. Rule: a subcommand's module is imported only when it is the one that runs.
 
 Every module named in COMMANDS has `NAME`, `HELP`, `GROUP`, `configure(parser)` and `run(args) -> int`; `args.settings`
-holds the loaded settings. Exit status: 0 good, 1 a verdict against, 2 wrong usage or configuration, 75 a service that
-stayed away, 77 a service that refused, 130 interrupted.
+holds the loaded settings, `args.config` the path of their file, or None. Exit status: 0 good, 1 a verdict against, 2
+wrong usage or configuration, 75 a service that stayed away, 77 a service that refused, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     _add_config(parser, first.config)
     module.configure(parser)
     args = parser.parse_args(first.rest)
-    args.settings = load(_settings_path(args.config), environ)
+    args.config = _settings_path(args.config)
+    args.settings = load(args.config, environ)
     return module.run(args)
 
 

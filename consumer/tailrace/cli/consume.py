@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     settings: Settings = args.settings
     logs.configure(settings.logs.format, settings.logs.level)
     clock = SystemClock()
-    ready = preflight.check(settings, lambda: ledger_of(settings, file_run=False), clock)
+    ready = preflight.check(settings, lambda: ledger_of(settings, file_run=False), clock, args.config)
     if args.check:
         logs.get("consume").info("ready to start", epoch=ready.epoch, leases=ready.leases)
         return 0
     try:
         return Supervisor(settings, ready, clock, os.environ).run()
-    except RunDirBusyError as error:
-        raise preflight.Refused(str(error)) from None
+    except (RunDirBusyError, preflight.Refused) as error:
+        raise preflight.Refused(f"{args.config}: {error}" if args.config else str(error)) from None

@@ -1,17 +1,20 @@
 """Before anything starts. Rule: everything a run needs is looked at first; what is missing or wrong is one line.
 
-The judgments are pure (`refusals`); here is the asking. Nothing is created but the application's item in the ledger.
+The judgments are pure (`refusals`); here is the asking. Nothing is created but the application's item in the ledger,
+and the folder of a lake that is a directory.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from tailrace.commit import committed
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore, WorldError
@@ -42,9 +45,9 @@ class Ready(NamedTuple):
     leases: int  # rows in KCL's lease table; 0 before the first start
 
 
-def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock) -> Ready:
-    """Look at everything; raise Refused, or WorldError for a service that stayed away."""
-    _refuse(refusals.of_settings(settings))
+def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, file: str | None = None) -> Ready:
+    """Look at everything; raise Refused, or WorldError for a service that stayed away. `file`: holds the settings."""
+    _refuse(refusals.of_settings(settings), file)
     found, folder = _engine(settings)
     _book(settings)
     patient = _patient(settings, clock)
@@ -55,7 +58,8 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock) ->
     log.info("found the stream, the ledger's table and the lake", stream=settings.stream.name, lake=settings.lake.uri)
     ledger = store()
     item = patient(lambda: mint(ledger, settings, created_ms, clock.now_ms()))
-    _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms))
+    lake = lake_name(settings.lake.uri)
+    _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms, lake))
     leases = patient(aws.leases)
     marks = patient(lambda: watermarks(ledger, settings.stream.name))
     _refuse(refusals.of_checkpoints(leases, marks))
@@ -67,10 +71,10 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock) ->
 
 def epoch_of(settings: Settings, store: LedgerStore) -> str:
     """Return the application's epoch. Raises Refused before its first start."""
-    found = store.read(app_key(settings.kcl.application))
+    found = committed.epoch_of(store, settings.kcl.application)
     if found is None:
         raise Refused(f"the application {settings.kcl.application} has not started yet: the ledger has no item of it")
-    return str(found[1]["epoch"])
+    return found
 
 
 def mint(store: LedgerStore, settings: Settings, stream_created_ms: int, now_ms: int) -> dict[str, Any]:
@@ -87,12 +91,18 @@ def mint(store: LedgerStore, settings: Settings, stream_created_ms: int, now_ms:
         "stream_created_at": stream_created_ms,
         "first_start": first.at_ms,
         "start": first.start,
+        "lake": lake_name(settings.lake.uri),
     }
     stands = store.swap(key, 0, item)
     if stands is not None:
         return stands[1]
     log.info("first start of the application", application=settings.kcl.application, **item)
     return item
+
+
+def lake_name(uri: str) -> str:
+    """Return one name for all ways to write the same lake."""
+    return uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).absolute())
 
 
 def epoch(now_ms: int, letters: str) -> str:
@@ -124,9 +134,22 @@ def watermarks(store: LedgerStore, stream: str) -> dict[str, list[str]]:
     return out
 
 
-def _refuse(reasons: list[str]) -> None:
+def _refuse(reasons: list[str], file: str | None = None) -> None:
     if reasons:
-        raise Refused("; ".join(reasons))
+        raise Refused((f"{file}: " if file else "") + "; ".join(reasons))
+
+
+def _check_folder(uri: str) -> None:
+    """See that a file can be written in the lake's folder, which is made when it is not there."""
+    folder = Path(uri).absolute()
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"[lake] uri: {uri} is no directory")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        raise Refused(f"[lake] uri: {folder} cannot be written: {error.strerror or error}") from None
 
 
 def _engine(settings: Settings) -> tuple[java.Java, Path]:
@@ -215,8 +238,7 @@ class _Aws:
     def check_lake(self, uri: str) -> None:
         """See that the lake's bucket, or the folder, can be used."""
         if not uri.startswith("s3://"):
-            if Path(uri).exists() and not Path(uri).is_dir():
-                raise Refused(f"[lake] uri: {uri} is no directory")
+            _check_folder(uri)
             return
         bucket = uri.removeprefix("s3://").partition("/")[0]
         missing = f"there is no bucket {bucket} for the lake: create it, or mend [lake] uri"

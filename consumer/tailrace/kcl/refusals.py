@@ -56,8 +56,10 @@ def of_settings(settings: Settings) -> list[str]:
     return out
 
 
-def of_application(application: str, item: Mapping[str, Any], stream: str, stream_created_ms: int) -> list[str]:
-    """Judge whether the stream is still the one that the application's ledger speaks of."""
+def of_application(
+    application: str, item: Mapping[str, Any], stream: str, stream_created_ms: int, lake: str
+) -> list[str]:
+    """Judge whether stream and lake are still those that the application's ledger speaks of."""
     if item["stream"] != stream:
         return [
             (
@@ -70,6 +72,13 @@ def of_application(application: str, item: Mapping[str, Any], stream: str, strea
             (
                 f"the stream {stream} was made anew since application {application} began (its creation time changed):"
                 " its positions mean other records now; choose a new [kcl] application"
+            )
+        ]
+    if item.get("lake", lake) != lake:  # an item of an early version does not say
+        return [
+            (
+                f"the application {application} stores into the lake {item['lake']}, not into {lake}: its plans would"
+                " be split over two lakes; set [lake] uri back, or choose a new [kcl] application for another lake"
             )
         ]
     return []

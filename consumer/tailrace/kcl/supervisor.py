@@ -22,11 +22,11 @@ from typing import IO, Final
 from prometheus_client.core import Metric
 
 from tailrace.kcl import health, jvm_log, processes, properties
-from tailrace.kcl.preflight import Ready
+from tailrace.kcl.preflight import Ready, Refused
 from tailrace.kcl.run_dir import RunDir
 from tailrace.ops import logs, metrics, metrics_server
 from tailrace.ops.clock import Clock
-from tailrace.settings import Settings, dump
+from tailrace.settings import Serve, Settings, dump
 
 LOOP_S: Final = 0.2
 SWEEP_S: Final = 5.0
@@ -116,7 +116,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until stopped; return the exit status."""
-        run = RunDir(self._settings.kcl.run_dir)
+        run = _run_dir(self._settings.kcl.run_dir)
         try:
             keys = properties.properties(self._settings, run.place(), self._worker_id, self._ready.first)
             run.write(dump(self._settings), properties.text(keys))
@@ -152,7 +152,7 @@ class Supervisor:
                 health.ready(with_children(self.snapshot(), sheet, self._failures), self._settings.serve.silence_s)
             ),
         }
-        server = metrics_server.Server(self._settings.serve.host, self._settings.serve.port, pages)
+        server = _server(self._settings.serve, pages)
         self._log.info("serving /metrics, /livez, /readyz", host=self._settings.serve.host, port=server.port)
         handlers = {sign: signal.signal(sign, self._on_signal) for sign in _SIGNALS}
         try:
@@ -319,6 +319,20 @@ def with_children(seen: health.Snapshot, sheet: metrics_server.Sheet, failures: 
         stopped=[shard for shard, value in stopped.items() if value],
         away=failures.lately(seen.now),
     )
+
+
+def _run_dir(wanted: str) -> RunDir:
+    try:
+        return RunDir(wanted)
+    except OSError as error:
+        raise Refused(f"[kcl] run_dir: {error.filename or wanted}: {error.strerror or error}") from None
+
+
+def _server(serve: Serve, pages: Mapping[str, Callable[[], metrics_server.Page]]) -> metrics_server.Server:
+    try:
+        return metrics_server.Server(serve.host, serve.port, pages)
+    except OSError as error:  # taken, not allowed, or no address of this host
+        raise Refused(f"[serve] port {serve.port} on host {serve.host}: {error.strerror or error}") from None
 
 
 def _ending(code: int) -> str:

@@ -58,7 +58,7 @@ class Time:
 
 
 def settings(**stream: Any) -> s.Settings:
-    return s.Settings(stream=s.Stream(**{"name": "clicks", **stream}))
+    return s.Settings(stream=s.Stream(**{"name": "clicks", **stream}), lake=s.Lake(uri="s3://lake/events/"))
 
 
 class TestMint:
@@ -73,6 +73,7 @@ class TestMint:
             "stream_created_at": 5,
             "first_start": NOW_MS,
             "start": "TRIM_HORIZON",
+            "lake": "s3://lake/events",
         }
         assert preflight.mint(ledger, settings(start="now"), 6, NOW_MS + 1) == item
         assert ledger.items[app_key("tailrace")] == (1, item)
@@ -94,6 +95,12 @@ class TestMint:
         with pytest.raises(Refused, match="future"):
             preflight.mint(ledger, settings(start="2100-01-01T00:00:00Z"), 5, NOW_MS)
         assert ledger.items == {}
+
+
+def test_one_name_for_all_ways_to_write_a_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert preflight.lake_name("s3://b/p/") == preflight.lake_name("s3://b/p") == "s3://b/p"
+    assert preflight.lake_name("lake/") == preflight.lake_name("./lake") == str(tmp_path / "lake")
 
 
 def test_the_epoch_of_an_application_that_never_started() -> None:
@@ -216,6 +223,8 @@ class TestCheck:
             ({"ledger": s.Ledger(table="none")}, r"there is no table none in us-east-1 for the ledger: create it"),
             ({"lake": s.Lake(uri="s3://none/x")}, r"there is no bucket none for the lake: create it"),
             ({"lake": s.Lake(uri=__file__)}, r"is no directory"),
+            ({"lake": s.Lake(uri=f"{__file__}/lake")}, r"^\[lake\] uri: .*/lake cannot be written: Not a directory"),
+            ({"lake": s.Lake(uri="/proc")}, r"^\[lake\] uri: /proc cannot be written: "),  # root may not either
             ({"kcl": s.Kcl(heap_mb=100)}, r"\[kcl\] heap_mb is 100"),
             ({"kcl": s.Kcl(java="/none")}, r"\[kcl\] java: /none"),
         ],
@@ -261,6 +270,18 @@ class TestCheck:
         with pytest.raises(Refused, match="was made anew"):
             world.check(settings)
 
+    def test_another_lake(self, world: World, tmp_path: Path) -> None:
+        settings = world.settings(lake=s.Lake(uri=str(tmp_path / "a" / "lake")))
+        world.check(settings)
+        assert list((tmp_path / "a" / "lake").iterdir()) == [], "the probe leaves nothing behind"
+        other = s.Settings(**{**_sections(settings), "lake": s.Lake(uri=str(tmp_path / "b"))})
+        with pytest.raises(Refused, match=f"stores into the lake {tmp_path}/a/lake, not into {tmp_path}/b"):
+            world.check(other)
+        revision, item = world.ledger.read(app_key(settings.kcl.application)) or (0, {})
+        del item["lake"]
+        world.ledger.swap(app_key(settings.kcl.application), revision, item)
+        assert world.check(other).epoch == item["epoch"], "an item that does not say its lake is accepted"
+
     def test_a_service_that_stays_away_is_waited_for_and_then_named(self, world: World) -> None:
         clock = Time()
         away = s.Aws(kinesis_endpoint="http://127.0.0.1:9", dynamodb_endpoint=world.url, s3_endpoint=world.url)
@@ -286,7 +307,9 @@ class TestCommand:
         assert '"msg":"ready to start"' in capfd.readouterr().err
         assert not (tmp_path / "run").exists()
 
-    def test_a_refusal_is_one_line_and_status_2(self, capfd: pytest.CaptureFixture[str]) -> None:
-        assert main(["consume"], {"TAILRACE_LAKE_URI": "lake"}) == 2
+    def test_a_refusal_is_one_line_and_status_2(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "t.toml"
+        file.write_text('[lake]\nuri = "lake"\n')
+        assert main(["--config", str(file), "consume"], {}) == 2
         (line,) = capfd.readouterr().err.splitlines()
-        assert line.startswith("tailrace: [stream] name: say which stream to read")
+        assert line.startswith(f"tailrace: {file}: [stream] name: say which stream to read")

@@ -45,13 +45,20 @@ ITEM = {"epoch": "e", "stream": "clicks", "stream_created_at": 5, "first_start":
 
 class TestApplication:
     def test_the_same_stream_will_do(self) -> None:
-        assert refusals.of_application("app", ITEM, "clicks", 5) == []
+        assert refusals.of_application("app", ITEM, "clicks", 5, "s3://lake") == []
 
     def test_another_stream_is_refused(self) -> None:
-        assert "belongs to the stream clicks, not to views" in refusals.of_application("app", ITEM, "views", 5)[0]
+        (why,) = refusals.of_application("app", ITEM, "views", 5, "s3://lake")
+        assert "belongs to the stream clicks, not to views" in why
 
     def test_a_stream_made_anew_is_refused(self) -> None:
-        assert "was made anew" in refusals.of_application("app", ITEM, "clicks", 6)[0]
+        assert "was made anew" in refusals.of_application("app", ITEM, "clicks", 6, "s3://lake")[0]
+
+    def test_another_lake_is_refused_and_both_are_named(self) -> None:
+        item = {**ITEM, "lake": "s3://lake/a"}
+        assert refusals.of_application("app", item, "clicks", 5, "s3://lake/a") == []
+        (why,) = refusals.of_application("app", item, "clicks", 5, "s3://lake/b")
+        assert "stores into the lake s3://lake/a, not into s3://lake/b" in why
 
 
 class TestCheckpoints:

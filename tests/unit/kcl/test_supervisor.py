@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from tailrace import settings as s
-from tailrace.kcl import supervisor
+from tailrace.kcl import java, properties, supervisor
+from tailrace.kcl.preflight import Ready, Refused
 from tailrace.kcl.run_dir import RunDir
-from tailrace.kcl.supervisor import Backoff
+from tailrace.kcl.supervisor import Backoff, Supervisor
+from tailrace.ops.clock import SystemClock
 
 SUPERVISED = Path(__file__).parents[2] / "support" / "supervised.py"
 PATIENCE_S = 30.0
@@ -203,6 +205,31 @@ def test_the_pause_doubles_up_to_its_limit_and_starts_anew_after_health() -> Non
     assert [backoff.after(10) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     assert backoff.after(300) == 1
     assert backoff.after(1) == 2
+
+
+def supervised(folder: Path, run_dir: Path, port: int = 0) -> Supervisor:
+    """Return a supervisor whose daemon must never start."""
+
+    def never(_: object) -> list[str]:
+        raise AssertionError("the daemon was started")
+
+    settings = s.Settings(stream=s.Stream(name="clicks"), serve=s.Serve(port=port), kcl=s.Kcl(run_dir=str(run_dir)))
+    ready = Ready(java.Java(sys.executable, 17, "set"), folder, properties.First("TRIM_HORIZON", 0), "epoch", leases=0)
+    return Supervisor(settings, ready, SystemClock(), {}, never)
+
+
+def test_a_taken_port_is_refused_by_its_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Refused, match=rf"^\[serve\] port {port} on host .*: Address already in use$"):
+            supervised(tmp_path, tmp_path / "run", port).run()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_its_key(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match=rf"^\[kcl\] run_dir: {tmp_path}/file/run: Not a directory$"):
+        supervised(tmp_path, tmp_path / "file" / "run").run()
 
 
 def test_two_supervisors_have_two_worker_ids() -> None:
