@@ -149,6 +149,7 @@ class _ShardAudit:
             self.report.notes.append(
                 f"chain {item.plan.chain} is open: {item.plan.records} records up to {_where(item.plan.last)}"
             )
+        self.report.notes.extend(f"accepted by a person: {text}" for text in item.resolved)
         if item.stopped:
             self.report.notes.append(f"stopped, waits for `tailrace resolve`: {item.stopped}")
 

@@ -263,6 +263,18 @@ def test_objects_of_an_open_plan_are_no_finding(lake: SmallLake) -> None:
     assert any("uncommitted objects" in note for note in report.shards[1].notes)
 
 
+ACCEPTED = "chain 2: 11 records were planned; brought 10 records"
+
+
+@pytest.mark.parametrize("flags", [(), ("--explain",), ("--json",)], ids=str)
+def test_what_a_person_accepted_is_told(
+    lake: SmallLake, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_item(lake, "shard-1", lambda item: item.update(resolved=[ACCEPTED]))
+    assert command.run(arguments(lake, *flags)) == 0
+    assert capsys.readouterr().out.count(f"accepted by a person: {ACCEPTED}") == 1
+
+
 def arguments(lake: SmallLake, *flags: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.configure(parser)
