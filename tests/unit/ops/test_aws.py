@@ -31,7 +31,7 @@ def refused(code: str, status: int, request: str = "") -> ClientError:
     ids=str,
 )
 def test_what_passes_and_what_is_final(error: Any, kind: type[Exception]) -> None:
-    with pytest.raises(kind, match="^put a: ") as raised:
+    with pytest.raises(kind, match=r"^put a: ") as raised:
         aws.raise_world(error, "put a")
     assert raised.type is kind
 
