@@ -2,7 +2,8 @@
 
 A put can fail whole (the service is away) or in part (a throttled shard): what failed is sent again, after a growing,
 jittered pause, up to `ATTEMPTS_MAX` times. An aggregate that landed on a shard which does not hold all its user
-records would be dropped by KCL without a word; then the shard map is read again and each user record is sent anew.
+records would be dropped by KCL without a word; so when one lands elsewhere than predicted, the shard map is read again,
+as patiently as a put is tried, and if the shard does not hold them all, each user record is sent anew.
 Right after a split KCL may not know the new shards yet (it lists them every 30 s) and hands such an aggregate on all
 the same: then its records come twice, never not at all. The KPL does so too.
 A retried record comes after those sent with it at first, so the order of a key is not promised.
@@ -102,6 +103,8 @@ class Putter:
         self._rng = rng or random.Random()  # noqa: S311 - only spreads the retries
         self._sleep = sleep
         self._map: ShardMap | None = None
+        self._stale = False  # the map was wrong once: read it again before it is used next
+        self._looked = False  # the map was read again for the reply in hand
 
     def put(self, records: Sequence[UserRecord], *, aggregate: bool = True) -> list[Result]:
         """Send the records and return their results, in the same order. Raises nothing that the service caused."""
@@ -113,9 +116,7 @@ class Putter:
             while pending:
                 retried += self._call(_take_call(pending), results)
             if retried:
-                worst = max(len(entry.attempts) for entry in retried)
-                pause = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** (worst - 1))
-                self._sleep(pause * self._rng.uniform(0.5, 1.0))
+                self._pause(max(len(entry.attempts) for entry in retried))
                 pending.extend(retried)
         missing = [place for place, result in enumerate(results) if result is None]
         assert not missing, f"no result for {missing[:5]}"
@@ -145,13 +146,39 @@ class Putter:
             close(shard)
         return entries
 
+    def _pause(self, attempts: int) -> None:
+        pause = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** (attempts - 1))
+        self._sleep(pause * self._rng.uniform(0.5, 1.0))
+
     def _known_map(self) -> ShardMap:
-        if self._map is None:
+        if self._map is None or self._stale:
             try:
-                self._map = read_map(self._client, self._stream)
+                self._read_map()
             except (ClientError, BotoCoreError):
-                return ShardMap(())  # no map, no aggregation
+                return self._map or ShardMap(())  # no map, no aggregation
+        assert self._map is not None
         return self._map
+
+    def _read_map(self) -> None:
+        self._map, self._stale = read_map(self._client, self._stream), False
+
+    def _look_again(self) -> None:
+        """Read the map again, once for a reply; when ListShards fails for long, the old map stays."""
+        if self._looked:
+            return
+        self._looked = self._stale = True
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                self._read_map()
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in RETRIED_CODES:
+                    return
+            except BotoCoreError:
+                pass  # the service is away
+            else:
+                return
+            if attempt < ATTEMPTS_MAX:
+                self._pause(attempt)
 
     def _call(self, entries: list[_Entry], results: list[Result | None]) -> list[_Entry]:
         """Make one PutRecords call; note what succeeded or failed for good, return what is to be sent again."""
@@ -166,6 +193,7 @@ class Putter:
         except BotoCoreError as error:
             answers = [{"ErrorCode": NO_ANSWER, "ErrorMessage": str(error)}] * len(entries)
         again: list[_Entry] = []
+        self._looked = False
         for entry, answer in zip(entries, answers, strict=True):
             code = answer.get("ErrorCode")
             if code:
@@ -185,10 +213,11 @@ class Putter:
         """Say whether KCL will hand the record on from this shard; a surprise makes the map be read again."""
         if entry.predicted is None or entry.predicted == shard:
             return True
-        self._map = None
         if not entry.packed.aggregated:
+            self._stale = self._stale or not self._looked
             return True  # a single record is where its own hash put it
-        known = self._known_map()
+        self._look_again()
+        known = self._map or ShardMap(())
         return all(known.holds(shard, hash_of(record)) for record in entry.packed.records)
 
     def _one_by_one(self, entry: _Entry, shard: str, results: list[Result | None]) -> list[_Entry]:

@@ -2,7 +2,7 @@
 
 It answers ListShards and PutRecords; `read` hands out user records as the daemon would, each aggregate checked against
 its shard's range. Troubles are given as a list, one for each call to come: None, a code for the whole call, or
-{index in the call: code}.
+{index in the call: code}. ListShards has a list of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class FakeKinesis:
             for n in range(shards)
         }
         self.troubles: list[Trouble] = []
+        self.list_troubles: list[str | None] = []
         self.calls: list[list[dict[str, Any]]] = []
         self.lists = 0
         self._page = page
@@ -54,6 +55,7 @@ class FakeKinesis:
     def list_shards(self, **arguments: Any) -> Any:
         assert ("StreamName" in arguments) != ("NextToken" in arguments), "the API takes one of the two"
         self.lists += 1
+        _raise(self.list_troubles.pop(0) if self.list_troubles else None, "ListShards")
         at = int(arguments.get("NextToken", 0))
         names = sorted(self.shards)
         page = {"Shards": [self._describe(name) for name in names[at : at + self._page]]}
@@ -63,11 +65,10 @@ class FakeKinesis:
         records = arguments["Records"]
         self.calls.append(records)
         trouble = self.troubles.pop(0) if self.troubles else None
-        if trouble == NO_ANSWER:
-            raise EndpointConnectionError(endpoint_url="http://kinesis.invalid")
-        if isinstance(trouble, str):
-            raise ClientError({"Error": {"Code": trouble, "Message": "the whole call"}}, "PutRecords")
-        return {"Records": [self._put(n, record, trouble or {}) for n, record in enumerate(records)]}
+        if trouble is None or isinstance(trouble, str):
+            _raise(trouble, "PutRecords")
+            trouble = {}
+        return {"Records": [self._put(n, record, trouble) for n, record in enumerate(records)]}
 
     def read(self) -> list[UserRecord]:
         """Return every user record a reader gets: aggregates with a record outside their shard vanish whole."""
@@ -97,3 +98,10 @@ class FakeKinesis:
         numbers = {"StartingSequenceNumber": "0"} | ({} if shard.open else {"EndingSequenceNumber": "9"})
         keys = {"StartingHashKey": str(shard.first), "EndingHashKey": str(shard.last)}
         return {"ShardId": name, "HashKeyRange": keys, "SequenceNumberRange": numbers}
+
+
+def _raise(trouble: str | None, call: str) -> None:
+    if trouble == NO_ANSWER:
+        raise EndpointConnectionError(endpoint_url="http://kinesis.invalid")
+    if trouble is not None:
+        raise ClientError({"Error": {"Code": trouble, "Message": "the whole call"}}, call)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.fake_kinesis import NO_ANSWER, FakeKinesis, Trouble
-from tailrace_producer.aggregate import UserRecord
+from tailrace_producer.aggregate import UserRecord, hash_of
 from tailrace_producer.put import ATTEMPTS_MAX, OUT_OF_RANGE, PAUSE_MAX_S, PUT_BYTES_MAX, PUT_RECORDS_MAX, Putter
 
 SLOW_DOWN = "ProvisionedThroughputExceededException"
@@ -36,15 +36,24 @@ TROUBLES = st.lists(
 )
 
 
-@given(st.integers(1, 60), st.integers(60, 400), st.booleans(), TROUBLES, st.integers(0, 3))
+LIST_TROUBLES = st.lists(st.sampled_from([None, "LimitExceededException", NO_ANSWER, "Other"]), max_size=12)
+
+
+@given(st.integers(1, 60), st.integers(60, 400), st.booleans(), TROUBLES, LIST_TROUBLES, st.integers(0, 3))
 def test_every_record_has_its_result_and_every_success_is_read(
-    count: int, bytes_max: int, aggregate: bool, troubles: list[Trouble], splits: int
+    count: int,
+    bytes_max: int,
+    aggregate: bool,
+    troubles: list[Trouble],
+    list_troubles: list[str | None],
+    splits: int,
 ) -> None:
     world = World(3, bytes_max)
     world.putter.put(users(3))  # so that a map is known before the splits
     for n in range(splits):
         world.stream.split(f"shardId-{n:012d}")
     world.stream.troubles = list(troubles)
+    world.stream.list_troubles = list(list_troubles)
     records = users(count)
     results = world.putter.put(records, aggregate=aggregate)
     assert [result.record for result in results] == records
@@ -130,6 +139,58 @@ def test_after_a_split_each_record_of_a_stray_aggregate_is_sent_anew() -> None:
     assert {result.shard for result in results} == {"shardId-000000000001", "shardId-000000000002"}
     calm = world.putter.put(users(40))
     assert {len(result.attempts) for result in calm} == {1}, "the map was read again"
+
+
+def halves_known(world: World) -> list[UserRecord]:
+    """Put with a map of one shard, then split: the records of the lower half make an aggregate that lands whole."""
+    world.putter.put(users(2))
+    lower = world.stream.shards[world.stream.split("shardId-000000000000")[0]]
+    return [record for record in users(80) if hash_of(record) <= lower.last]
+
+
+def test_an_aggregate_that_landed_whole_is_not_sent_again_though_the_map_comes_late() -> None:
+    world = World(1)
+    records = halves_known(world)
+    world.stream.list_troubles = ["LimitExceededException", NO_ANSWER, "LimitExceededException"]
+    results = world.putter.put(records)
+    assert [[attempt.code for attempt in result.attempts] for result in results] == [[""]] * len(records)
+    assert world.stream.read()[2:] == records, "none twice"
+    assert len(world.pauses) == 3
+
+
+def test_a_map_that_stays_away_leaves_the_old_one_and_costs_copies_alone() -> None:
+    world = World(1)
+    records = halves_known(world)
+    before = world.stream.lists
+    world.stream.list_troubles = ["LimitExceededException"] * ATTEMPTS_MAX
+    results = world.putter.put(records)
+    assert world.stream.lists - before == ATTEMPTS_MAX
+    assert all(result.success for result in results)
+    assert {result.attempts[0].code for result in results} == {OUT_OF_RANGE}
+    assert sum(pause <= PAUSE_MAX_S for pause in world.pauses) == len(world.pauses) == ATTEMPTS_MAX
+    world.stream.list_troubles = ["LimitExceededException"]
+    calls = len(world.stream.calls)
+    world.putter.put(records)
+    assert len(world.stream.calls[calls]) == 1, "aggregated by the old map"
+
+
+def test_a_map_that_nobody_may_read_is_not_asked_for_again() -> None:
+    world = World(1)
+    records = halves_known(world)
+    before = world.stream.lists
+    world.stream.list_troubles = ["AccessDeniedException"] * 9
+    assert all(result.success for result in world.putter.put(records))
+    assert world.stream.lists - before == 1
+
+
+def test_one_reply_reads_the_map_once() -> None:
+    world = World(1, bytes_max=120)
+    world.putter.put(users(2))
+    world.stream.split("shardId-000000000000")
+    before = world.stream.lists
+    world.putter.put(users(40))
+    assert len(world.stream.calls[1]) > 2, "several aggregates in one reply"
+    assert world.stream.lists - before == 2, "two pages of one reading"
 
 
 def test_without_a_map_nothing_is_aggregated() -> None:
