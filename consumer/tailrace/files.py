@@ -1,33 +1,50 @@
 """Files as shards: the records of JSON-lines files. Rule: a record's position follows from the file alone.
 
 The shard is the SHA-256 of the file's address and size, the sequence the byte offset of the line in the uncompressed
-file, the arrival time the file's last change as it was when first seen. A line of nothing but white space is no record.
+file, the arrival time the file's last change as it was when first seen. Exactly `size` stored bytes are read: what a
+file grows by meanwhile is not of it. A line of nothing but white space is no record.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from tailrace.nouns import Record
+from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.nouns import Reason, Record
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 READ_BYTES = 1024 * 1024
 CHUNK_RECORDS = 5000
 CHUNK_BYTES = 4 * 1024 * 1024
+STATUS_CHANGED = 412
 
 
 class NoSuchFile(Exception):
     """A path that names nothing; one line for a person."""
 
 
-class DamagedFile(Exception):
-    """A file that cannot be read to its end; one line for a person."""
+class UnfinishedFile(Exception):
+    """A file that cannot be brought in to its end; one line for a person."""
+
+
+class Stored(Protocol):
+    """Stored bytes, read from front to end."""
+
+    def read(self, count: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Patient(Protocol):
+    """Waits before the next try, or raises the error. Made anew for each stretch of trouble."""
+
+    def wait(self, error: WorldError) -> None: ...
 
 
 class Source(NamedTuple):
@@ -36,7 +53,7 @@ class Source(NamedTuple):
     uri: str
     size: int  # bytes, as stored
     modified_ms: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], Stored]
 
     @property
     def shard(self) -> str:
@@ -45,77 +62,192 @@ class Source(NamedTuple):
         return f"file-{digest[:32]}"
 
 
-def sources(paths: Sequence[str], s3: Callable[[], Any]) -> Iterator[Source]:
+def sources(paths: Sequence[str], s3: Callable[[], Any], patience: Callable[[], Patient]) -> Iterator[Source]:
     """Yield, in name order, the files that paths name: files, directories (searched through), `s3://bucket/prefix`."""
     for path in paths:
-        found = list(_of_s3(path, s3) if path.startswith("s3://") else _of_disk(Path(path)))
+        found = _of_s3(path, s3(), patience) if path.startswith("s3://") else _of_disk(Path(path))
         if not found:
             raise NoSuchFile(f"{path}: no file that ends in {', '.join(SUFFIXES[:3])} (or those with .gz)")
         yield from found
 
 
-def _of_disk(path: Path) -> Iterator[Source]:
-    if not path.exists():
-        raise NoSuchFile(f"{path}: no such file or directory")
-    inside = (p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)) if path.is_dir() else [path]
-    for file in sorted(inside):
-        whole = file.resolve()
-        stat = whole.stat()
-        yield Source(whole.as_uri(), stat.st_size, stat.st_mtime_ns // 1_000_000, lambda whole=whole: whole.open("rb"))  # type: ignore[misc]
+def _of_disk(path: Path) -> list[Source]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        if not path.exists():
+            raise NoSuchFile(f"{path}: no such file or directory")
+        if not path.is_dir():
+            return [_source(path)]
+        walked = (Path(folder, name) for folder, _, names in os.walk(path, onerror=refuse) for name in names)
+        return [_source(file) for file in sorted(walked) if file.name.endswith(SUFFIXES) and file.is_file()]
+    except OSError as error:
+        raise NoSuchFile(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _of_s3(uri: str, s3: Callable[[], Any]) -> Iterator[Source]:
+def _source(file: Path) -> Source:
+    def opened() -> BinaryIO:
+        return whole.open("rb")
+
+    whole = file.resolve()
+    stat = whole.stat()
+    return Source(whole.as_uri(), stat.st_size, stat.st_mtime_ns // 1_000_000, opened)
+
+
+def _of_s3(uri: str, client: Any, patience: Callable[[], Patient]) -> list[Source]:
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    client = s3()
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", ()):
-            key = entry["Key"]
-            if key.endswith(SUFFIXES) or key == prefix:
-                yield Source(
-                    f"s3://{bucket}/{key}",
-                    entry["Size"],
-                    int(entry["LastModified"].timestamp() * 1000),
-                    lambda key=key: client.get_object(Bucket=bucket, Key=key)["Body"],  # type: ignore[misc]
-                )
+    pages = client.get_paginator("list_objects_v2")
+    patient: Patient | None = None
+    while True:
+        try:
+            listed = _asked(lambda: list(pages.paginate(Bucket=bucket, Prefix=prefix)), f"list {uri}")
+            break
+        except WorldError as error:
+            patient = patient or patience()
+            patient.wait(error)
+    return [
+        Source(
+            f"s3://{bucket}/{entry['Key']}",
+            entry["Size"],
+            int(entry["LastModified"].timestamp() * 1000),
+            lambda entry=entry: _Object(client, bucket, entry["Key"], entry["ETag"], patience),  # type: ignore[misc]
+        )
+        for page in listed
+        for entry in page.get("Contents", ())
+        if entry["Key"].endswith(SUFFIXES) or entry["Key"] == prefix
+    ]
+
+
+def _asked(call: Callable[[], Any], what: str) -> Any:
+    """Ask S3; its errors leave as WorldError or WorldDenied."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  slow to load
+
+    from tailrace.ops import aws  # noqa: PLC0415
+
+    try:
+        return call()
+    except ClientError as error:
+        if aws.status(error) == STATUS_CHANGED:
+            raise UnfinishedFile(f"{what}: it has changed since it was listed: run it again") from error
+        aws.raise_world(error, what)
+    except BotoCoreError as error:
+        aws.raise_world(error, what)
+
+
+class _Object:
+    """An object of S3, as it was listed. A stream that breaks is taken up where it broke."""
+
+    def __init__(self, client: Any, bucket: str, key: str, etag: str, patience: Callable[[], Patient]) -> None:
+        self._client = client
+        self._where = {"Bucket": bucket, "Key": key, "IfMatch": etag}
+        self._what = f"read s3://{bucket}/{key}"
+        self._patience = patience
+        self._at = 0
+        self._body: Any = None
+
+    def read(self, count: int, /) -> bytes:
+        patient: Patient | None = None
+        while True:
+            try:
+                data: bytes = _asked(lambda: self._read(count), self._what)
+            except WorldError as error:
+                self.close()
+                patient = patient or self._patience()
+                patient.wait(error)
+            except WorldDenied as error:
+                raise UnfinishedFile(str(error)) from error
+            else:
+                self._at += len(data)
+                return data
+
+    def _read(self, count: int) -> bytes:
+        if self._body is None:
+            rest = {"Range": f"bytes={self._at}-"} if self._at else {}
+            self._body = self._client.get_object(**self._where, **rest)["Body"]
+        return bytes(self._body.read(count))
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        self._body = None
 
 
 class Chunk(NamedTuple):
-    """Records of a file, and how far into the uncompressed file they reach."""
+    """Records of a file, and how many of its stored bytes are read by now."""
 
     records: list[Record]
-    offset: int
+    done: int
 
 
-def chunks(source: Source, modified_ms: int) -> Iterator[Chunk]:
-    """Yield the file's records, bounded in number and bytes a chunk. DamagedFile where gzip ends too early."""
-    with source.open() as raw:
-        stream: Any = gzip.GzipFile(fileobj=raw) if source.uri.endswith(".gz") else raw
-        records: list[Record] = []
-        held = 0
-        for offset, line in _whole(source.uri, _lines(stream)):
-            if line.strip():
-                records.append(Record(data=line, sequence=str(offset), sub=0, arrival_ms=modified_ms))
-                held += len(line)
-            if len(records) >= CHUNK_RECORDS or held >= CHUNK_BYTES:
-                yield Chunk(records, offset + len(line))
-                records, held = [], 0
-        yield Chunk(records, source.size)
-
-
-def _whole(uri: str, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def chunks(source: Source, modified_ms: int, line_bytes_max: int) -> Iterator[Chunk]:
+    """Yield the file's records, bounded in number and bytes a chunk. UnfinishedFile where it cannot be read on."""
     try:
-        yield from lines
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DamagedFile(f"{uri}: {error}") from error
+        with closing(source.open()) as raw:
+            stored = _Exactly(raw, source)
+            packed = source.uri.endswith(".gz")
+            stream: Any = gzip.GzipFile(fileobj=stored, mode="rb") if packed else stored  # type: ignore[call-overload]
+            records: list[Record] = []
+            held = 0
+            for offset, length, line in _lines(stream, line_bytes_max):
+                if length > line_bytes_max or line.strip():
+                    records.append(_record(offset, length, line, modified_ms, line_bytes_max))
+                    held += len(records[-1].data)
+                if len(records) >= CHUNK_RECORDS or held >= CHUNK_BYTES:
+                    yield Chunk(records, stored.done)
+                    records, held = [], 0
+            yield Chunk(records, source.size)
+    except (EOFError, OSError, zlib.error) as error:
+        raise UnfinishedFile(f"{source.uri}: {error}") from error
 
 
-def _lines(stream: io.RawIOBase) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, line without its line feed)."""
-    offset, parts = 0, b""
+def _record(offset: int, length: int, line: bytes, modified_ms: int, line_bytes_max: int) -> Record:
+    record = Record(data=line, sequence=str(offset), sub=0, arrival_ms=modified_ms)
+    if length > line_bytes_max:
+        record.data = line[:line_bytes_max]
+        message = f"found a line of {length} bytes, expected at most {line_bytes_max}; only its head is kept"
+        record.fault = Reason("decode", "size", "$", message)
+    return record
+
+
+class _Exactly:
+    """The first `size` stored bytes of a file. UnfinishedFile where there are fewer."""
+
+    def __init__(self, raw: Stored, source: Source) -> None:
+        self._raw = raw
+        self._source = source
+        self.done = 0
+
+    def read(self, count: int, /) -> bytes:
+        left = self._source.size - self.done
+        data = self._raw.read(min(count, left)) if left else b""
+        if left and count and not data:
+            uri, size = self._source.uri, self._source.size
+            raise UnfinishedFile(f"{uri}: it ends after {self.done} of {size} bytes: it was cut while it was read")
+        self.done += len(data)
+        return data
+
+
+def _lines(stream: Stored, bytes_max: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (offset, length, the line without its line feed); of a line longer than bytes_max not less than its head.
+
+    A long line is joined once, so that its cost grows with its length alone; never much more than its head is held.
+    """
+    offset = length = 0
+    parts: list[bytes] = []
     while block := stream.read(READ_BYTES):
-        *whole, parts = (parts + block).split(b"\n") if b"\n" in block else [parts + block]
-        for line in whole:
-            yield offset, line
-            offset += len(line) + 1
-    if parts:
-        yield offset, parts
+        *ends, rest = block.split(b"\n")
+        for end in ends:
+            line = end
+            if parts:
+                line = b"".join([*parts, end] if length <= bytes_max else parts)
+                parts = []
+            length += len(end)
+            yield offset, length, line
+            offset += length + 1
+            length = 0
+        if rest and length <= bytes_max:
+            parts.append(rest)
+        length += len(rest)
+    if length:
+        yield offset, length, b"".join(parts)

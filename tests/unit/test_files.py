@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import gzip
 import os
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import files
-from tailrace.files import NoSuchFile, Source, chunks, sources
-from tailrace.nouns import Record
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.files import Chunk, NoSuchFile, Source, UnfinishedFile, sources
+from tailrace.nouns import Reason, Record
+
+LINE_MAX = 100
 
 
 def no_s3() -> None:
     raise AssertionError("no path here is on S3")
+
+
+class Time:
+    """Nothing waits here."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def patience() -> Patience:
+    return Patience(Time(), 30.0, lambda: 0.0)
+
+
+def chunks(source: Source, line_max: int = LINE_MAX) -> Iterator[Chunk]:
+    return files.chunks(source, 5, line_max)
 
 
 def source(data: bytes, uri: str = "file:///a.jsonl") -> Source:
@@ -25,7 +54,7 @@ def source(data: bytes, uri: str = "file:///a.jsonl") -> Source:
 
 
 def read(data: bytes, uri: str = "file:///a.jsonl") -> list[Record]:
-    return [record for chunk in chunks(source(data, uri), 5) for record in chunk.records]
+    return [record for chunk in chunks(source(data, uri)) for record in chunk.records]
 
 
 def told(records: list[Record]) -> list[tuple[str, bytes]]:
@@ -79,11 +108,12 @@ def test_every_record_is_found_again_at_its_offset(lines: list[bytes], block: in
 def test_chunks_are_bounded_and_end_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "CHUNK_RECORDS", 2)
     data = b"1\n2\n3\n4\n5\n"
-    found = list(chunks(source(data), 5))
+    monkeypatch.setattr(files, "READ_BYTES", 4)
+    found = list(chunks(source(data)))
     assert [len(chunk.records) for chunk in found] == [2, 2, 1]
-    assert [chunk.offset for chunk in found] == [3, 7, 10]
+    assert [chunk.done for chunk in found] == [4, 8, 10]
     monkeypatch.setattr(files, "CHUNK_BYTES", 1)
-    assert [len(chunk.records) for chunk in chunks(source(data), 5)] == [1, 1, 1, 1, 1, 0]
+    assert [len(chunk.records) for chunk in chunks(source(data))] == [1, 1, 1, 1, 1, 0]
 
 
 def test_another_size_or_address_is_another_shard() -> None:
@@ -97,7 +127,7 @@ def test_a_directory_is_searched_through_in_name_order(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a/z.ndjson.gz", "a.json", "c.txt", "a/b.jsonl.bak", "B.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"1\n")
-    found = [one.uri.rpartition(f"{tmp_path}/")[2] for one in sources([str(tmp_path)], no_s3)]
+    found = [one.uri.rpartition(f"{tmp_path}/")[2] for one in sources([str(tmp_path)], no_s3, patience)]
     assert found == ["B.jsonl", "a/z.ndjson.gz", "a.json", "b.jsonl"]
 
 
@@ -105,15 +135,15 @@ def test_paths_keep_their_order_and_a_named_file_needs_no_suffix(tmp_path: Path)
     (tmp_path / "z").write_bytes(b"1\n")
     (tmp_path / "a.jsonl").write_bytes(b"22\n")
     os.utime(tmp_path / "z", ns=(0, 7_000_000))
-    z, a = sources([str(tmp_path / "z"), str(tmp_path / "a.jsonl")], no_s3)
+    z, a = sources([str(tmp_path / "z"), str(tmp_path / "a.jsonl")], no_s3, patience)
     assert (z.size, z.modified_ms, a.size) == (2, 7, 3)
-    assert told([r for chunk in chunks(z, 0) for r in chunk.records]) == [("0", b"1")]
+    assert told([r for chunk in chunks(z) for r in chunk.records]) == [("0", b"1")]
 
 
 def test_a_link_is_the_file_it_points_to(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b"1\n")
     (tmp_path / "b.jsonl").symlink_to("a.jsonl")
-    first, second = sources([str(tmp_path)], no_s3)
+    first, second = sources([str(tmp_path)], no_s3, patience)
     assert first.shard == second.shard
 
 
@@ -121,30 +151,166 @@ def test_a_link_is_the_file_it_points_to(tmp_path: Path) -> None:
 def test_a_path_that_names_nothing_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoSuchFile, match=name):
-        list(sources([str(tmp_path / name)], no_s3))
+        list(sources([str(tmp_path / name)], no_s3, patience))
 
 
-class Listing:
+def test_a_line_as_long_as_allowed_is_whole_and_a_longer_one_is_a_fault_with_its_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "READ_BYTES", 3)
+    data = b"12345678\n" + b"abcdefghi" * 5 + b"\n9\n" + b"z" * 9
+    records = [record for chunk in chunks(source(data), 8) for record in chunk.records]
+    assert told(records) == [("0", b"12345678"), ("9", b"abcdefgh"), ("55", b"9"), ("57", b"zzzzzzzz")]
+    message = "found a line of {} bytes, expected at most 8; only its head is kept"
+    long, last = (Reason("decode", "size", "$", message.format(length)) for length in (45, 9))
+    assert [record.fault for record in records] == [None, long, None, last]
+
+
+def test_of_a_huge_line_no_more_than_its_head_is_held() -> None:
+    size, block = 64 * files.READ_BYTES, b"x" * files.READ_BYTES
+
+    class Endless:
+        def read(self, count: int, /) -> bytes:
+            return block[:count]
+
+        def close(self) -> None: ...
+
+    tracemalloc.start()
+    (record,) = [r for chunk in chunks(Source("file:///a", size, 5, Endless)) for r in chunk.records]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert record.data == block[:LINE_MAX]
+    assert peak < 8 * files.READ_BYTES
+
+
+def test_what_a_file_grows_by_while_it_is_read_is_not_of_it() -> None:
+    grown = Source("file:///a.jsonl", 4, 5, lambda: BytesIO(b"1\n22\n333\n"))
+    assert told([r for chunk in chunks(grown) for r in chunk.records]) == [("0", b"1"), ("2", b"22")]
+
+
+def test_a_file_that_was_cut_since_it_was_listed_is_said() -> None:
+    cut = Source("file:///a.jsonl", 9, 5, lambda: BytesIO(b"1\n22\n"))
+    with pytest.raises(UnfinishedFile, match=r"^file:///a.jsonl: it ends after 5 of 9 bytes"):
+        list(chunks(cut))
+
+
+@pytest.mark.parametrize(
+    "packed", [gzip.compress(b"1\n" * 99)[:-9], b"\x1f\x8b no gzip", gzip.compress(b"1")[:12] + b"?" * 9]
+)
+def test_a_damaged_gzip_is_said(packed: bytes) -> None:
+    with pytest.raises(UnfinishedFile, match=r"^file:///a.jsonl.gz: "):
+        read(packed, "file:///a.jsonl.gz")
+
+
+def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"1\n")
+    (one,) = sources([str(tmp_path)], no_s3, patience)
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(UnfinishedFile, match=r"a.jsonl: .*No such file"):
+        list(chunks(one))
+
+
+def test_progress_through_gzip_is_told_in_stored_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "CHUNK_RECORDS", 1000)
+    monkeypatch.setattr(files, "READ_BYTES", 4096)
+    packed = gzip.compress(b"".join(b"%d\n" % (n * 7919) for n in range(100_000)))
+    done = [chunk.done for chunk in chunks(source(packed, "file:///a.jsonl.gz"))]
+    assert done == sorted(done)
+    assert done[-1] == len(packed)
+    assert done[len(done) // 10] < len(packed) / 4
+
+
+class Body(BytesIO):
+    """A stream that breaks after so many bytes."""
+
+    def __init__(self, data: bytes, breaks_after: int) -> None:
+        super().__init__(data)
+        self._left = breaks_after
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        if self._left <= 0:
+            raise ReadTimeoutError(endpoint_url="http://here")
+        data = super().read(min(count or 0, self._left))
+        self._left -= len(data)
+        return data
+
+
+class Bucket:
     """Two pages of a bucket."""
 
-    def get_paginator(self, operation: str) -> Listing:
+    def __init__(self, data: bytes = b"1\n", *, breaks_after: int = 99, trouble: tuple[Exception, ...] = ()) -> None:
+        self._data, self._breaks_after, self._trouble = data, breaks_after, list(trouble)
+        self.asked: list[dict[str, str]] = []
+
+    def get_paginator(self, operation: str) -> Bucket:
         assert operation == "list_objects_v2"
         return self
 
     def paginate(self, **where: str) -> list[dict[str, object]]:
         assert where == {"Bucket": "bucket", "Prefix": "in/"}
-        from datetime import UTC, datetime
-
-        entry = {"Size": 2, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
+        self._fail()
+        entry = {"Size": len(self._data), "LastModified": datetime(2026, 1, 1, tzinfo=UTC), "ETag": '"e"'}
         return [{"Contents": [{"Key": "in/a.jsonl", **entry}, {"Key": "in/a.txt", **entry}]}, {}]
 
     def get_object(self, **what: str) -> dict[str, object]:
-        assert what == {"Bucket": "bucket", "Key": "in/a.jsonl"}
-        return {"Body": BytesIO(b"1\n")}
+        self._fail()
+        self.asked.append(what)
+        start = int(what.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        return {"Body": Body(self._data[start:], self._breaks_after)}
+
+    def _fail(self) -> None:
+        if self._trouble:
+            raise self._trouble.pop(0)
+
+
+WHERE = {"Bucket": "bucket", "Key": "in/a.jsonl", "IfMatch": '"e"'}
+AWAY = EndpointConnectionError(endpoint_url="http://here")
+
+
+def no(code: str, status: int) -> ClientError:
+    about = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(about, "GetObject")  # type: ignore[arg-type]
 
 
 def test_a_prefix_of_a_bucket() -> None:
-    (one,) = sources(["s3://bucket/in/"], Listing)
+    bucket = Bucket()
+    (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
     assert one.uri == "s3://bucket/in/a.jsonl"
     assert one.modified_ms == 1_767_225_600_000
-    assert told([r for chunk in chunks(one, 0) for r in chunk.records]) == [("0", b"1")]
+    assert told([r for chunk in chunks(one) for r in chunk.records]) == [("0", b"1")]
+    assert bucket.asked == [WHERE]
+
+
+def test_a_stream_that_breaks_is_taken_up_where_it_broke() -> None:
+    bucket = Bucket(b"1\n22\n333\n", breaks_after=4)
+    (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
+    assert told([r for chunk in chunks(one) for r in chunk.records]) == [("0", b"1"), ("2", b"22"), ("5", b"333")]
+    assert bucket.asked == [WHERE, {**WHERE, "Range": "bytes=4-"}, {**WHERE, "Range": "bytes=8-"}]
+
+
+def test_trouble_of_s3_that_passes_is_borne() -> None:
+    bucket = Bucket(trouble=(AWAY, no("SlowDown", 503)))
+    (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
+    bucket._trouble = [no("InternalError", 500), AWAY]
+    assert told([r for chunk in chunks(one) for r in chunk.records]) == [("0", b"1")]
+
+
+def test_an_s3_that_stays_away_ends_the_patience() -> None:
+    with pytest.raises(WorldError, match="list s3://bucket/in/: EndpointConnectionError"):
+        list(sources(["s3://bucket/in/"], lambda: Bucket(trouble=(AWAY,) * 99), patience))
+    bucket = Bucket()
+    (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
+    bucket._trouble = [AWAY] * 99
+    with pytest.raises(WorldError, match=r"read s3://bucket/in/a.jsonl: EndpointConnectionError"):
+        list(chunks(one))
+
+
+def test_a_bucket_that_says_no_ends_all_and_an_object_that_does_only_itself() -> None:
+    with pytest.raises(WorldDenied, match="NoSuchBucket"):
+        list(sources(["s3://bucket/in/"], lambda: Bucket(trouble=(no("NoSuchBucket", 404),)), patience))
+    bucket = Bucket()
+    (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
+    for code, status, said in (("AccessDenied", 403, "AccessDenied"), ("PreconditionFailed", 412, "has changed since")):
+        bucket._trouble = [no(code, status)]
+        with pytest.raises(UnfinishedFile, match=said):
+            list(chunks(one))

@@ -1,25 +1,33 @@
 """`tailrace backfill`: files of JSON lines through the same pipeline, without the JVM. Rule: run twice, it stores once.
 
-The ledger is a local file. A run that was cut off goes on where its last plan was committed.
+The ledger is a local file that belongs to one lake. A run that was cut off goes on where its last plan was committed.
+A file is known by its address and size: one that was stored with another size needs `--again`.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import secrets
 import sys
 import time
 from collections import Counter
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from tailrace.cli.progress import Progress
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.files import NoSuchFile, Source, UnfinishedFile, chunks, sources
+from tailrace.nouns import START
 from tailrace.settings import Settings, SettingsError
+from tailrace.shard import Shard
 
 NAME = "backfill"
 HELP = "Feed files of JSON lines through the same pipeline."
 GROUP = "run"
 STREAM = "files"
-EPOCH_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,52 +35,76 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="a file, a directory, or s3://bucket/prefix; plain or gzip"
     )
+    parser.add_argument(
+        "--again", action="store_true", help="store a file whole although it was stored with another size"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the sums")
 
 
 def run(args: argparse.Namespace) -> int:
     """Store every record of the files; return the exit status."""
-    from tailrace.files import DamagedFile, NoSuchFile, sources  # noqa: PLC0415  heavy imports after the arguments are right
-
     settings: Settings = args.settings
     if not settings.lake.uri:
         raise SettingsError(
             "[lake] uri is not set: where should the rows go? (TAILRACE_LAKE_URI, or the settings file)"
         )
     try:
-        found = list(sources(args.paths, lambda: _s3(settings)))
+        found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
     except NoSuchFile as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
-    work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet))
-    try:
-        for source in found:
+    work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet), again=args.again)
+    unfinished = []
+    for source in found:
+        try:
             work.file(source)
-    except DamagedFile as error:
-        print(f"tailrace: {error}", file=sys.stderr)
-        return 2
-    work.sums(len(found))
-    return 0
+        except UnfinishedFile as error:
+            work.say(f"tailrace: {error}")
+            unfinished.append(source.uri)
+    work.sums(len(found) - len(unfinished))
+    if unfinished:
+        print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
+    return 1 if unfinished else 0
 
 
 def _s3(settings: Settings) -> Any:
     import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     from tailrace.ops import aws  # noqa: PLC0415
 
     endpoint = settings.aws.s3_endpoint
-    return boto3.client(
-        "s3",
-        region_name=settings.stream.region,
-        endpoint_url=endpoint or None,
-        config=aws.config(s3_path_style=bool(endpoint)),
-    )
+    try:
+        return boto3.client(
+            "s3",
+            region_name=settings.stream.region,
+            endpoint_url=endpoint or None,
+            config=aws.config(s3_path_style=bool(endpoint)),
+        )
+    except BotoCoreError as error:
+        aws.raise_world(error, "reach S3")
+
+
+class _Waits(Patience):
+    """The patience with S3; says what it waits for."""
+
+    def __init__(self, settings: Settings) -> None:
+        from tailrace.ops.clock import SystemClock  # noqa: PLC0415
+
+        super().__init__(SystemClock(), settings.world.patience_s, random.Random().random)  # noqa: S311  jitter
+        self._told = False
+
+    def wait(self, error: WorldError) -> None:
+        if not self._told:
+            print(f"waiting: {error}", file=sys.stderr, flush=True)
+            self._told = True
+        super().wait(error)
 
 
 class _Work:
     """The parts all files share, and the sums."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: Settings, progress: Progress, *, again: bool) -> None:
         from tailrace.commit.stores import ledger_of  # noqa: PLC0415
         from tailrace.ops.clock import SystemClock  # noqa: PLC0415
         from tailrace.schema.load import load  # noqa: PLC0415
@@ -82,31 +114,48 @@ class _Work:
         tune()
         self._settings = settings
         self._progress = progress
+        self._again = again
         self._clock = SystemClock()
         self._book = load(settings.schemas.path, settings.contract)
         self._store = ledger_of(settings, file_run=True)
+        self._epoch = _epoch(settings, self._store, self._clock.now_ms())
         self._place = place_of(settings)
-        self._epoch = self._mint()
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._tables: Counter[str] = Counter()
 
-    def _mint(self) -> str:
-        """Return the epoch of this ledger's file runs; made with the first."""
-        from tailrace.commit.plan import app_key  # noqa: PLC0415
-        from tailrace.kcl.preflight import epoch  # noqa: PLC0415
-
-        key, now_ms = app_key(self._settings.kcl.application), self._clock.now_ms()
-        new = {"epoch": epoch(now_ms, "".join(secrets.choice(EPOCH_LETTERS) for _ in range(4))), "first_start": now_ms}
-        stands = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
-        return str(stands[1]["epoch"])
-
-    def _first_seen(self, source: Any) -> int:
+    def _first_seen(self, source: Source) -> int:
         """Return the file's last change as it was when it was first seen: a copy of a file brings the same rows."""
+        sizes = self._sizes(source)
+        if source.size not in sizes:
+            if sizes and not self._again:
+                raise UnfinishedFile(
+                    f"{source.uri}: it has {source.size:,} bytes now and had {sizes[-1]:,} when it was stored: lines"
+                    " that are in both would be stored twice; say --again to store it whole all the same"
+                )
+            self._change_sizes(source, known=True)
         key = f"file/{source.shard}"
-        new = {"uri": source.uri, "size": source.size, "modified_ms": source.modified_ms}
+        new: dict[str, Any] = {"uri": source.uri, "size": source.size, "modified_ms": source.modified_ms}
         stands = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
         return int(stands[1]["modified_ms"])
+
+    def _uri_key(self, source: Source) -> str:
+        return f"uri/{self._epoch}/{sha256(source.uri.encode()).hexdigest()}"
+
+    def _sizes(self, source: Source) -> list[int]:
+        """Return the sizes with which the file was stored, the last one last."""
+        found = self._store.read(self._uri_key(source))
+        return [] if found is None else list(found[1]["sizes"])
+
+    def _change_sizes(self, source: Source, *, known: bool) -> None:
+        key = self._uri_key(source)
+        stands = self._store.read(key)
+        while True:
+            revision, item = stands or (0, {"uri": source.uri, "sizes": []})
+            sizes = [size for size in item["sizes"] if size != source.size] + [source.size] * known
+            stands = self._store.swap(key, revision, {**item, "sizes": sizes})
+            if stands is None:
+                return
 
     def _say(self, what: str, /, **facts: Any) -> None:
         if what == "processed":
@@ -121,14 +170,17 @@ class _Work:
         elif what in {"trouble", "stopped", "lost", "poison"}:
             self._progress.say(f"{what}: {facts}")
 
-    def file(self, source: Any) -> None:
-        """Bring one file in."""
-        from tailrace.commit.ports import WorldDenied  # noqa: PLC0415
-        from tailrace.files import chunks  # noqa: PLC0415
+    def say(self, text: str) -> None:
+        """Print a line beside the progress."""
+        self._progress.say(text)
+
+    def file(self, source: Source) -> None:
+        """Bring one file in. UnfinishedFile when that cannot be done to its end."""
         from tailrace.nouns import Identity  # noqa: PLC0415
         from tailrace.wiring import shard_of  # noqa: PLC0415
 
         self._progress.file(source.uri)
+        modified_ms = self._first_seen(source)
         shard = shard_of(
             self._settings,
             Identity(STREAM, self._epoch, source.shard),
@@ -142,18 +194,40 @@ class _Work:
         )
         try:
             shard.open()
-            done = 0
-            for chunk in chunks(source, self._first_seen(source)):
-                shard.add(chunk.records)
-                shard.flush_due()
-                self._progress.step(min(chunk.offset, source.size) - done, self._line())
-                done = max(done, min(chunk.offset, source.size))
+            try:
+                self._feed(shard, source, modified_ms)
+            except UnfinishedFile:
+                self._give_up(shard, source)
+                raise
             shard.end()
             if shard.state != "fill":
-                raise WorldDenied(f"{source.uri}: {shard.state}: {shard.why}")
+                raise UnfinishedFile(f"{source.uri}: {shard.state}: {shard.why}")
             shard.leave()
         finally:
             shard.close()
+
+    def _feed(self, shard: Shard, source: Source, modified_ms: int) -> None:
+        done = 0
+        try:
+            for chunk in chunks(source, modified_ms, self._settings.limits.event_bytes_max):
+                shard.add(chunk.records)
+                shard.flush_due()
+                self._progress.step(chunk.done - done, self._line())
+                done = chunk.done
+                if shard.state != "fill":
+                    return
+        finally:
+            self._progress.step(source.size - done, self._line())
+
+    def _give_up(self, shard: Shard, source: Source) -> None:
+        """Leave what is committed, drop the rest. Of a file of which nothing is, a mended copy is no other size."""
+        shard.drop()
+        shard.flush()
+        if shard.state != "fill":
+            return
+        shard.leave()
+        if shard.watermark == START:
+            self._change_sizes(source, known=False)
 
     def _line(self) -> str:
         counts = self._counts
@@ -173,3 +247,21 @@ class _Work:
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")
+
+
+def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
+    """Return the epoch of this ledger's file runs; made with the first, for its lake alone."""
+    from tailrace.commit.plan import app_key  # noqa: PLC0415
+    from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch  # noqa: PLC0415
+
+    key, uri = app_key(settings.kcl.application), settings.lake.uri
+    lake = uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).resolve())
+    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
+    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms, "lake": lake}
+    item = (store.read(key) or store.swap(key, 0, new) or (1, new))[1]
+    if item.get("lake", lake) != lake:
+        raise SettingsError(
+            f"the ledger {settings.ledger.path} says what is in the lake {item['lake']}, not in {lake}: set another"
+            " [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
+        )
+    return str(item["epoch"])

@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tailrace import files
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_sqlite import SqliteLedger
@@ -154,15 +157,129 @@ def test_no_lake_is_one_line_and_status_2(work: Work, capsys: pytest.CaptureFixt
     assert "[lake] uri is not set" in capsys.readouterr().err
 
 
+def test_a_file_that_has_grown_is_refused_until_it_is_wanted_again(
+    work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = work.write("a.jsonl", 5)
+    small, other = path.stat().st_size, work.write("b.jsonl", 3)
+    assert work.backfill(path) == 0
+    work.write("a.jsonl", 6)
+    capsys.readouterr()
+    assert work.backfill(path, other) == 1
+    out, err = capsys.readouterr()
+    assert "1 file in" in out
+    assert "3 events received" in out
+    told, *listed = err.splitlines()
+    assert told.startswith(f"tailrace: {path.as_uri()}: it has {path.stat().st_size} bytes now and had {small} when")
+    assert "--again" in told
+    assert listed == ["not finished:", f"  {path.as_uri()}"]
+    assert len(work.positions()) == 8
+    assert work.backfill("--again", path) == 0
+    assert len(work.positions()) == 14
+    assert work.backfill(path) == 0  # this size is known by now
+    assert len(work.positions()) == 14
+    assert work.audit() == 0
+
+
 @pytest.mark.parametrize("spoil", [lambda data: data[:-20], lambda data: b"\x1f\x8b no gzip", lambda data: data[:-8]])
-def test_a_damaged_gzip_is_one_line_and_status_2(work: Work, spoil: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_does_not_keep_the_others_out(
+    work: Work, spoil: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
     path = work.write("a.jsonl.gz", 50)
-    path.write_bytes(spoil(path.read_bytes()))  # type: ignore[operator]
+    whole = path.read_bytes()
+    path.write_bytes(spoil(whole))
+    assert work.backfill(path, work.write("b.jsonl", 10)) == 1
+    out, err = capsys.readouterr()
+    assert "1 file in" in out
+    assert "10 events received" in out
+    told, *listed = err.splitlines()
+    assert told.startswith(f"tailrace: {path.as_uri()}: ")
+    assert listed == ["not finished:", f"  {path.as_uri()}"]
+    path.write_bytes(whole)  # nothing of it was committed: the whole one is no other file
+    assert work.backfill(path) == 0
+    assert len(work.positions()) == 60
+    assert work.audit() == 0
+
+
+def test_what_was_committed_of_a_damaged_file_stays_and_counts(
+    work: Work, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "READ_BYTES", 50_000)
+    work.environ["TAILRACE_FLUSH_ROWS"] = "5000"
+    path = work.write("a.jsonl.gz", 30_000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8])
+    assert work.backfill(path) == 1
+    stored = len(work.positions())
+    assert 0 < stored < 30_000
+    assert work.backfill(path) == 1
+    assert len(work.positions()) == stored
+    path.write_bytes(whole)
+    capsys.readouterr()
+    assert work.backfill(path) == 1
+    assert "--again" in capsys.readouterr().err
+    assert work.audit() == 0
+
+
+def test_a_file_that_may_not_be_read_does_not_keep_the_others_out(
+    work: Work, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other = work.write("a.jsonl", 10), work.write("b.jsonl", 10)
+    whole = Path.open
+
+    def refusing(self: Path, *args: Any, **kwargs: Any) -> Any:  # root may read everything
+        if self.name == "a.jsonl":
+            raise PermissionError(13, "Permission denied", str(self))
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    assert work.backfill(path, other) == 1
+    assert "Permission denied" in capsys.readouterr().err.splitlines()[0]
+    assert len(work.positions()) == 10
+
+
+def test_a_line_beyond_the_limit_is_one_reject(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work.environ["TAILRACE_LIMITS_EVENT_BYTES_MAX"] = "2000"
+    path = work.folder / "a.jsonl"
+    path.write_bytes(b'{"type":"page","n":1}\n{"type":"page","n":"' + b"x" * 5000 + b'"}\n{"type":"page","n":2}\n')
+    assert work.backfill(path) == 0
+    out = capsys.readouterr().out
+    assert "2 stored" in out
+    assert "decode size 1" in out
+    assert work.audit() == 0
+
+
+def test_an_s3_that_stays_away_is_one_line_and_status_75(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work.environ |= {
+        "TAILRACE_AWS_S3_ENDPOINT": "http://127.0.0.1:9",
+        "TAILRACE_WORLD_PATIENCE_S": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "x")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+        assert work.backfill("s3://bucket/in/") == 75
+    waits, last = capsys.readouterr().err.splitlines()
+    assert waits.startswith("waiting: list s3://bucket/in/: ")
+    assert last.startswith("tailrace: list s3://bucket/in/: ")
+
+
+def test_a_ledger_belongs_to_one_lake(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    path = work.write("a.jsonl", 10)
+    work.environ["TAILRACE_LAKE_URI"] = "lake"
+    assert work.backfill(path) == 0
+    work.environ["TAILRACE_LAKE_URI"] = str(work.lake)  # the same one
+    assert work.backfill(path) == 0
+    work.environ["TAILRACE_LAKE_URI"] = str(work.folder / "other")
+    capsys.readouterr()
     assert work.backfill(path) == 2
     err = capsys.readouterr().err
-    assert err.startswith("tailrace: ")
-    assert "a.jsonl.gz" in err
+    assert f"the lake {work.lake}, not in {work.folder / 'other'}" in err
+    assert "TAILRACE_LEDGER_PATH" in err
     assert err.count("\n") == 1
+    assert not (work.folder / "other").exists()
+    work.environ["TAILRACE_LEDGER_PATH"] = str(work.folder / "other.sqlite")
+    assert work.backfill(path) == 0
+    assert (work.folder / "other").exists()
 
 
 def test_a_run_that_is_killed_again_and_again_stores_once_what_a_whole_run_stores(work: Work) -> None:
