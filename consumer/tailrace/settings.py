@@ -126,7 +126,7 @@ class Ledger(Section, frozen=True):
 class World(Section, frozen=True):
     """How patient a child is with the services around it."""
 
-    patience_s: float = 120.0  # how long an unreachable service is retried before the child gives up
+    patience_s: float = 100.0  # how long an unreachable service is retried before the child gives up
 
 
 class Serve(Section, frozen=True):

@@ -1,20 +1,21 @@
 """One shard: records in, through the pipeline once, into every lane. Rule: rows are made once.
 
-The careful mode stands here too: when children died again and again without a commit, each record is noted as suspect
-in the ledger before it is touched, and what raises, or killed a child, goes to quarantine by itself.
+The careful mode stands here too: when children died again and again without a commit, records are noted as suspect in
+the ledger before they are touched, first in groups, then one by one in the group that a child died with. What raises,
+or was alone in the hands of two children that died, goes to quarantine by itself.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane, Say
 from tailrace.nouns import START, Outcome, Reason, Record
 
-CAREFUL_RECORDS_MAX = 200  # a careful batch is small, so that its commit comes soon
+CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
 
 
@@ -72,7 +73,16 @@ class Shard:
             elif any(lane.careful for lane in self._lanes):
                 self._add_carefully(part)
             else:
-                self._hand_over(part, self._pipeline(part.records))
+                self._process(part)
+
+    def _process(self, part: Part) -> None:
+        outcome = self._pipeline(part.records)
+        if len(part.records) > 1 and not all([lane.make_room(outcome) for lane in self._lanes]):  # noqa: C419 every lane
+            half = len(part.records) // 2
+            for records in (part.records[:half], part.records[half:]):
+                self._process(part_of(records))
+            return
+        self._hand_over(part, outcome)
 
     def _hand_over(self, part: Part, outcome: Outcome) -> None:
         self._say(
@@ -84,22 +94,42 @@ class Shard:
             lane.flush_due(now_ms)
 
     def _add_carefully(self, part: Part) -> None:
-        first = self._lanes[0]  # one durable note is enough for the shard
-        for record in part.records:
-            single = part_of([record])
-            first.suspect(single.last)
+        noting = self._lanes[0]  # one durable note is enough for the shard
+        for group in self._groups(part):
+            noting.suspect((group[0].last, group[-1].last))
             if self.state != "fill":
                 return
-            self._hand_over(single, self._carefully(record, single.last))
-            self._careful_records += 1
-            if self._careful_records % CAREFUL_RECORDS_MAX == 0:
+            for single in group:
+                self._hand_over(single, self._carefully(single.records[0], single.last))
+            self._careful_records += len(group)
+            if self._careful_records >= CAREFUL_RECORDS_MAX:
+                self._careful_records = 0
                 self._cut("careful")
-        first.suspect(START)
+        noting.suspect(())
+
+    def _groups(self, part: Part) -> Iterator[list[Part]]:
+        """Yield the records in groups, each of which is noted at once; alone, those that a child died with."""
+        hot = [lane.hot for lane in self._lanes if lane.hot]
+        group: list[Part] = []
+        for record in part.records:
+            single = part_of([record])
+            if any(first <= single.last <= last for first, last in hot):
+                if group:
+                    yield group
+                yield [single]
+                group = []
+                continue
+            group.append(single)
+            if len(group) == CAREFUL_RECORDS_MAX:
+                yield group
+                group = []
+        if group:
+            yield group
 
     def _carefully(self, record: Record, mark: str) -> Outcome:
         if any(mark in lane.poison for lane in self._lanes):
             self._say("poison", sequence=record.sequence, sub=record.sub)
-            message = "a child died while it processed this record (crash, out of memory, or hang)"
+            message = "two children died while they processed this record (crash, out of memory, or hang)"
             return self._pipeline.internal(record, Reason("internal", "died", "$", message))
         try:
             return self._pipeline([record])

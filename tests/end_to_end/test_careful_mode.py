@@ -36,14 +36,14 @@ def test_a_record_that_kills_each_child_is_quarantined_alone(tmp_path: Path) -> 
         kills = send_mark(world, "@segfault@")
         world.send(60, seed=3)
         with world.engine(PYTHONPATH=str(CRASH)) as engine:
-            engine.until("all to be committed", lambda: world.received() == world.events_sent(), patience_s=180)
+            engine.until("all to be committed", lambda: world.received() == world.events_sent(), patience_s=300)
             opens = engine.lines("opened", shard=kills.shard)
             assert [line["careful"] for line in opens[:4]] == [False, False, False, True]
             assert {line["watermark"] for line in opens} == {""}  # no child got as far as a commit
             assert engine.lines("poison", shard=kills.shard)
             reasons = engine.numbers().reasons
             assert reasons["internal", "died"] == 1
-            assert reasons["internal", "RuntimeError"] == 2  # once by the child that died in its careful mode
+            assert reasons["internal", "RuntimeError"] >= 1  # also by children that died in their careful mode
             world.send(300, seed=4)
             engine.until("work to go on as before", lambda: world.received() == world.events_sent())
             assert engine.page("/readyz") == (200, "ok")
@@ -54,5 +54,5 @@ def test_a_record_that_kills_each_child_is_quarantined_alone(tmp_path: Path) -> 
         for one in (raises, kills):
             assert rejects[one.shard, one.position] == ("internal", one.made.raw)
         (item,) = [item for shard, item in world.items().items() if shard == kills.shard]
-        assert (item.failures, item.suspect, item.poison) == (0, "", ())
+        assert (item.failures, item.suspect, item.poison) == (0, (), ())
         world.assert_checkpoints_are_watermarks()

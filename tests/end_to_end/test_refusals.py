@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import itertools
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from local.process import free_port
 from support.engine import Engine, Stage, stage
 from tailrace.commit.plan import Item, item_to_dict, lane_key
 from tailrace.commit.stores import ledger_of
-from tailrace.nouns import mark
+from tailrace.kcl.preflight import epoch_of
+from tailrace.nouns import Identity, mark
 
 REFUSED, AWAY = 2, 75
 PATIENCE_S = 60.0
@@ -70,8 +72,10 @@ def test_a_checkpoint_without_a_ledger_item(world: Stage) -> None:
 def test_a_checkpoint_after_the_watermark(world: Stage) -> None:
     shard = world.shards[0]
     item = Item(generation=1, watermark=mark("4959", 7), chain=1, committed_generation=1)
-    key = lane_key(world.world.stream, shard, "lake")
-    assert ledger_of(world.settings(), file_run=False).swap(key, 0, item_to_dict(item)) is None
+    assert world.command("consume", "--check")[0] == 0  # makes the application's item
+    ledger = ledger_of(world.settings(), file_run=False)
+    key = lane_key(Identity(world.world.stream, epoch_of(world.settings(), ledger), shard), "lake")
+    assert ledger.swap(key, 0, item_to_dict(item)) is None
     lease_at(world, shard, "4960")
     assert refusal(world).startswith(f"{shard} has a checkpoint (4960/0) after what the ledger has committed")
 
@@ -92,6 +96,18 @@ def test_another_stream_under_the_same_application(world: Stage) -> None:
     world.world.kinesis().create_stream(StreamName=f"{world.world.stream}-other", ShardCount=1)
     said = refusal(world, environ={"TAILRACE_STREAM_NAME": f"{world.world.stream}-other"})
     assert said.startswith(f"the application {world.world.application} belongs to the stream {world.world.stream}")
+
+
+def test_another_lake_under_the_same_application(world: Stage) -> None:
+    assert world.command("consume", "--check")[0] == 0
+    said = refusal(world, environ={"TAILRACE_LAKE_URI": f"{world.world.folder}/elsewhere"})
+    assert said.startswith(f"the application {world.world.application} stores into the lake ")
+
+
+def test_a_taken_port(world: Stage) -> None:
+    with socket.create_server(("127.0.0.1", world.world.port)):
+        said = refusal(world)
+    assert said == f"{world.file}: [serve] port {world.world.port} on host 127.0.0.1: Address already in use"
 
 
 MISSING = {
@@ -118,7 +134,7 @@ BAD_SETTINGS = {
         "tailrace.toml: [kcl] failover is no setting (did you mean fail",
     ),
     "wrong_type": ({"max_leases": 'max_leases = "four"'}, "tailrace.toml: [kcl] max_leases: expected a whole number"),
-    "no_lake": ({"uri": 'uri = ""'}, "[lake] uri: say where the rows go"),
+    "no_lake": ({"uri": 'uri = ""'}, "tailrace.toml: [lake] uri: say where the rows go"),
     "latest": ({"name": 'name = "x"\nstart = "LATEST"'}, "tailrace.toml: [stream] start: expected TRIM_HORIZON, now"),
     "impatient": ({"max_leases": "turn_timeout_s = 90"}, "[kcl] turn_timeout_s is 90, but a turn may take 180 s"),
     "small_heap": ({"max_leases": "max_leases = 9\nheap_mb = 128"}, "[kcl] heap_mb is 128, but 9 leases with lines of"),
@@ -162,4 +178,4 @@ def test_a_run_folder_in_use(world: Stage) -> None:
     folder.mkdir()
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert refusal(world) == f"[kcl] run_dir: another tailrace consume runs in {folder}"
+        assert refusal(world) == f"{world.file}: [kcl] run_dir: another tailrace consume runs in {folder}"

@@ -30,7 +30,7 @@ def leave_a_plan_behind(world: Stage, shard: str) -> Plan:
     records = len(seen) + PLANNED_TOO_MANY
     counts = Counts(received=records, stored=records)
     plan = Plan(1, 1, "", seen[-1], records, "0" * 32, counts, (commit_name(identity, 1),))
-    key = lane_key(identity.stream, shard, "lake")
+    key = lane_key(identity, "lake")
     assert ledger.swap(key, 0, item_to_dict(Item(generation=1, failures=1, plan=plan))) is None
     return plan
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sequence.play import END, LOST, STOP, TICK, Feed, Play, Wait
-from support.simulated_world import IDENTITY
+from support.simulated_world import IDENTITY, KEY
 from tailrace.commit.plan import commit_name
 from tailrace.nouns import START, mark
 
@@ -119,7 +119,7 @@ def test_a_stop_of_the_daemon_in_the_middle_of_a_replay_is_no_loss() -> None:
 def test_a_large_plan_stands_on_a_shelf_and_comes_back_equal() -> None:
     play = Play(*ONES[:4], rows=4, pad=70_000)
     play.child(Feed(4), strikes={("create.commit_file", 1): "kill after"})
-    raw = play.world.ledger.read("lane/stream/shard-0/lake")
+    raw = play.world.ledger.read(KEY)
     assert raw is not None
     assert raw[1]["plan"]["names"] == []
     done = play.child(Feed(4), END)

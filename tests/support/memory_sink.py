@@ -90,6 +90,10 @@ class MemoryFilling:
             for value in part.batch:
                 self._folders.setdefault(self._folder(part.table, value), []).append(value)
 
+    def opens(self, rows: Sequence[Rows]) -> int:
+        needed = {self._folder(part.table, value) for part in rows for value in part.batch}
+        return len(needed - self._folders.keys())
+
     def _folder(self, table: Table, value: str) -> str:
         if table is QUARANTINE:
             return f"quarantine/stage={value.partition(':')[0]}"

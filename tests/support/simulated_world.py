@@ -42,7 +42,7 @@ SERVICES = {
 AWAY_S = 45.0  # longer than the patience of a simulated child
 IDENTITY = Identity("stream", "epoch", "shard-0")
 LANE = "lake"
-KEY = lane_key(IDENTITY.stream, IDENTITY.shard, LANE)
+KEY = lane_key(IDENTITY, LANE)
 
 
 def service_of(kind: str) -> str:
@@ -81,7 +81,7 @@ class World:
         self.said: list[str] = []
         self.wrong: list[str] = []
         self._known = (0, Item())
-        self.blamed: set[str] = set()  # records that were suspect when a child opened
+        self.blamed: set[str] = set()  # records that children were seen to die with
 
     def _tick(self, seconds: float) -> None:
         self.now_s += seconds
@@ -196,8 +196,8 @@ class _Ledger:
 
         def act() -> tuple[int, dict[str, Any]] | None:
             refused = self._world.ledger.swap(key, expected, item)
-            if refused is None and kind == "open" and was.suspect != START:
-                self._world.blamed.add(was.suspect)
+            if refused is None:
+                self._world.blamed.update(new.poison)
             return refused
 
         return self._process.effect(f"swap.{kind}", act)

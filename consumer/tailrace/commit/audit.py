@@ -288,7 +288,7 @@ def _strays(
 
 
 def _prepared(ledger: LedgerStore, shard: Shard, chain: int) -> bool:
-    found = ledger.read(lane_key(shard.identity.stream, shard.identity.shard, LAKE))
+    found = ledger.read(lane_key(shard.identity, LAKE))
     if found is None:
         return False
     item = item_from_dict(found[1])

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict
+from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict, lanes_prefix
 from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import Identity
 
@@ -77,8 +77,8 @@ def epoch_of(ledger: LedgerStore, application: str) -> str | None:
 
 def shards_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = LAKE) -> Iterator[Shard]:
     """Yield every shard whose lane has an item, in name order. An empty stream means every stream of the ledger."""
-    for key in ledger.keys(f"lane/{stream}/" if stream else "lane/"):
-        _, of, shard, name = key.split("/")
+    for key in ledger.keys(lanes_prefix(epoch, stream)):
+        _, _, of, shard, name = key.split("/")
         found = ledger.read(key) if name == lane else None
         if found is not None:
             yield Shard(Identity(of, epoch, shard), item_from_dict(found[1]))

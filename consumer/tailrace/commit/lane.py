@@ -101,12 +101,27 @@ class Lane:
 
     @property
     def poison(self) -> tuple[str, ...]:
-        """Records that killed a child."""
+        """Records that killed children."""
         return self._owner.item.poison
+
+    @property
+    def hot(self) -> tuple[str, ...]:
+        """First and last of the records that a child died with; () when there are none."""
+        return self._owner.item.hot
 
     def boundaries(self) -> tuple[str, ...]:
         """Marks after which records must be split for this lane."""
         return tuple(m for m in (self.watermark, self.forced) if m != START)
+
+    def make_room(self, outcome: Outcome) -> bool:
+        """Cut first where these rows would open too many objects; False where they alone are too many for a batch."""
+        most = self._limits.objects
+        if self.state != "fill" or self.forced != START or self._filling.objects + _rows(outcome) <= most:
+            return True
+        if self._filling.objects + self._filling.opens(outcome.rows) <= most:
+            return True
+        self.cut("objects")
+        return self._filling.opens(outcome.rows) <= most
 
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
@@ -182,11 +197,11 @@ class Lane:
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
             self.drop()
 
-    def suspect(self, mark: str) -> None:
-        """Careful mode: make it durable that this record is in hand. START: none is."""
+    def suspect(self, span: tuple[str, ...]) -> None:
+        """Careful mode: make it durable that the records from the first to the last mark are in hand; (): none are."""
         self.settle()
         if self.state == "fill":
-            self._owner = self._drive(protocol.suspect(self._owner, mark), {})
+            self._owner = self._drive(protocol.suspect(self._owner, span), {})
 
     def leave(self) -> None:
         """Say goodbye in good order. Only with nothing in flight."""
@@ -232,14 +247,16 @@ class Lane:
 
     def _drive(self, owner: Owner, bodies: dict[str, Body]) -> Owner:
         patience = self._patience()
+        whole = patience
         while owner.step not in RESTING:
             effect = protocol.effect(owner)
             reply: protocol.Reply
             if isinstance(effect, protocol.Write):
-                self._write(effect.plan, owner.generation, bodies)
+                self._write(effect.plan, owner.generation, bodies, whole)
                 reply = None
-                patience = self._patience()
+                patience = whole.part()
             else:
+                patience.trying()
                 try:
                     reply = self._touch_ledger(effect)
                 except WorldError as error:
@@ -273,18 +290,20 @@ class Lane:
         elif before.step == "commit" and now.step == "fill":
             self._say("committed", **about, last=plan.last, records=plan.records, **plan.counts._asdict())
 
-    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body]) -> None:
+    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body], whole: Patience) -> None:
         """Bring every object to its name, the commit file after all others; give up where a later owner was."""
         *others, last = plan.names
-        if all(self._all_of(others, plan.chain, generation, bodies)):
+        if all(self._all_of(others, plan.chain, generation, bodies, whole)):
             self._place.sync()
-            self._put(last, bodies[last], plan.chain, generation)
+            self._put(last, bodies[last], plan.chain, generation, whole)
             self._place.sync()
 
-    def _all_of(self, names: Sequence[str], chain: int, generation: int, bodies: dict[str, Body]) -> list[bool]:
+    def _all_of(
+        self, names: Sequence[str], chain: int, generation: int, bodies: dict[str, Body], whole: Patience
+    ) -> list[bool]:
         if len(names) == 1:
-            return [self._put(names[0], bodies[names[0]], chain, generation)]
-        flights = [self._uploads.submit(self._put, name, bodies[name], chain, generation) for name in names]
+            return [self._put(names[0], bodies[names[0]], chain, generation, whole)]
+        flights = [self._uploads.submit(self._put, name, bodies[name], chain, generation, whole) for name in names]
         try:
             return [flight.result() for flight in flights]
         finally:
@@ -292,12 +311,13 @@ class Lane:
                 flight.cancel()
             wait(flights)  # nothing of this plan may still be under way when its owner goes on or gives up
 
-    def _put(self, name: str, body: Body, chain: int, generation: int) -> bool:
-        patience = self._patience()
+    def _put(self, name: str, body: Body, chain: int, generation: int, whole: Patience) -> bool:
+        patience = whole.part()
         upload = Upload(generation)
         about = protocol.meta(self._identity.epoch, chain, generation)
         while upload.step not in {"done", "superseded"}:
             reply: bool | tuple[str, int] | Lost | None
+            patience.trying()
             try:
                 reply = self._touch_place(upload, name, body, about)
             except WorldError as error:
@@ -327,3 +347,7 @@ class Lane:
                 return self._place.replace(name, body, upload.etag, about)
         head = self._place.head(name)
         return None if head is None else (head.etag, int(head.meta.get("generation", "0")))
+
+
+def _rows(outcome: Outcome) -> int:
+    return outcome.stored + outcome.rejected

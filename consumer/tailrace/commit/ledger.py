@@ -45,7 +45,7 @@ class LaneLedger:
         self._place = place
         self._identity = identity
         self._lane = lane
-        self._key = lane_key(identity.stream, identity.shard, lane)
+        self._key = lane_key(identity, lane)
 
     def read(self) -> tuple[int, Item] | None:
         """Return (revision, item), or None."""

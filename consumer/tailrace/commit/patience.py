@@ -18,22 +18,41 @@ class Time(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-class Patience:
-    """One stretch of trouble: made anew for each operation, used by one thread."""
+class _End:
+    """When an operation's patience is over; unknown until its first trouble. Shared by its parts."""
 
-    def __init__(self, time: Time, patience_s: float, jitter: Callable[[], float]) -> None:
+    at: float | None = None
+
+
+class Patience:
+    """The trouble that one operation may have, from the start of its first call that failed.
+
+    Used by one thread. `part` is for another one, or for another call of the same operation: it ends with this.
+    """
+
+    def __init__(self, time: Time, patience_s: float, jitter: Callable[[], float], end: _End | None = None) -> None:
         self._time = time
         self._patience_s = patience_s
         self._jitter = jitter  # 0.0 to 1.0
-        self._since: float | None = None
+        self._end = end or _End()
         self._wait_s = FIRST_WAIT_S
+        self._tried = time.monotonic()
+
+    def part(self) -> Patience:
+        """Return one for a part of the operation."""
+        return Patience(self._time, self._patience_s, self._jitter, self._end)
+
+    def trying(self) -> None:
+        """A call begins: should it fail, its own time counts."""
+        self._tried = self._time.monotonic()
 
     def wait(self, error: WorldError) -> None:
         """Sleep before the next try; raise the error when the patience is over."""
-        now = self._time.monotonic()
-        if self._since is None:
-            self._since = now
-        if now - self._since >= self._patience_s:
+        if self._end.at is None:
+            self._end.at = self._tried + self._patience_s
+        left_s = self._end.at - self._time.monotonic()
+        if left_s <= 0:
             raise error
-        self._time.sleep(self._wait_s * (0.5 + self._jitter() / 2))
+        self._time.sleep(min(left_s, self._wait_s * (0.5 + self._jitter() / 2)))
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
+        self.trying()

@@ -63,19 +63,23 @@ class Item(NamedTuple):
     totals: Counts = Counts()
     records: int = 0
     failures: int = 0  # opens in a row that ended neither in a commit nor in a goodbye
-    suspect: str = START  # careful mode: the record in hand
-    poison: tuple[str, ...] = ()  # careful mode: records that killed a child
+    suspect: tuple[str, ...] = ()  # careful mode: the first and the last of the records in hand
+    hot: tuple[str, ...] = ()  # careful mode: those that were in hand when a child died
+    poison: tuple[str, ...] = ()  # careful mode: records in whose hands two children died, alone
     stopped: str = ""  # why the shard waits for a person
     waived: int = 0  # the chain whose records a person accepted as they come
     resolved: tuple[str, ...] = ()  # what persons accepted, in words
+
+
+LISTS = ("suspect", "hot", "poison", "resolved")
 
 
 def item_to_dict(item: Item) -> dict[str, Any]:
     """Return the item as plain values for a store."""
     out: dict[str, Any] = item._asdict()
     out["totals"] = item.totals._asdict()
-    out["poison"] = list(item.poison)
-    out["resolved"] = list(item.resolved)
+    for name in LISTS:
+        out[name] = list(out[name])
     out["plan"] = None if item.plan is None else plan_to_dict(item.plan)
     return out
 
@@ -92,8 +96,8 @@ def item_from_dict(raw: Mapping[str, Any]) -> Item:
     """Read an item back. A member not known here is a TypeError: an older version must not act on it."""
     fields = dict(raw)
     fields["totals"] = Counts(**raw["totals"])
-    fields["poison"] = tuple(raw.get("poison", ()))
-    fields["resolved"] = tuple(raw.get("resolved", ()))
+    for name in LISTS:
+        fields[name] = tuple(raw.get(name, ()))
     fields["plan"] = None if raw.get("plan") is None else plan_from_dict(raw["plan"])
     return Item(**fields)
 
@@ -123,9 +127,14 @@ class PositionsDigest:
         return self._hash.hexdigest()
 
 
-def lane_key(stream: str, shard: str, lane: str) -> str:
-    """Return the ledger key of a lane's item."""
-    return f"lane/{stream}/{shard}/{lane}"
+def lane_key(identity: Identity, lane: str) -> str:
+    """Return the ledger key of a lane's item. The epoch keeps applications and rewinds apart."""
+    return f"{lanes_prefix(identity.epoch, identity.stream)}{identity.shard}/{lane}"
+
+
+def lanes_prefix(epoch: str, stream: str = "") -> str:
+    """Return what the keys of an epoch's lanes begin with: those of one stream, or of all."""
+    return f"lane/{epoch}/{stream}/" if stream else f"lane/{epoch}/"
 
 
 def app_key(application: str) -> str:

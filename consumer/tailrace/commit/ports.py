@@ -106,6 +106,9 @@ class Filling(Protocol):
     @property
     def objects(self) -> int: ...
 
+    def opens(self, rows: Sequence[Rows]) -> int:
+        """Return how many objects more these rows would need."""
+
     def add(self, rows: Sequence[Rows]) -> None:
         """Take rows in; full row groups are encoded at once."""
 

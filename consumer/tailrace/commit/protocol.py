@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 from tailrace.commit import rules
 from tailrace.commit.plan import Item, Plan
 from tailrace.commit.rules import Already, Next, Refused, Verdict
-from tailrace.nouns import START
 
 UNREAD = -1
 
@@ -31,7 +30,7 @@ class Owner(NamedTuple):
     revision: int = UNREAD
     item: Item = Item()
     plan: Plan | None = None  # the plan in hand
-    mark: str = START  # the record in hand, in careful mode
+    span: tuple[str, ...] = ()  # the first and last of the records in hand, in careful mode
     why: str = ""
 
 
@@ -87,9 +86,9 @@ def commit_last(name: str) -> tuple[bool, str]:
     return (name.startswith("_commits/"), name)
 
 
-def suspect(owner: Owner, mark: str) -> Owner:
-    """Careful mode: note the record in hand before it is touched."""
-    return _judged(owner._replace(step="suspect", mark=mark))
+def suspect(owner: Owner, span: tuple[str, ...]) -> Owner:
+    """Careful mode: note the records in hand before they are touched."""
+    return _judged(owner._replace(step="suspect", span=span))
 
 
 def leave(owner: Owner) -> Owner:
@@ -109,7 +108,7 @@ def verdict(owner: Owner) -> Verdict:
         case "commit" if owner.plan is not None:
             return rules.committing(owner.item, owner.generation, owner.plan.chain)
         case "suspect":
-            return rules.suspecting(owner.item, owner.generation, owner.mark)
+            return rules.suspecting(owner.item, owner.generation, owner.span)
         case "leave":
             return rules.leaving(owner.item, owner.generation)
         case "stop":

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tailrace.commit.plan import Item, Plan
-from tailrace.nouns import START
 
 CAREFUL_AFTER_FAILURES = 3  # opens in a row without a commit or a goodbye
 
@@ -38,16 +37,15 @@ Verdict = Next | Already | Refused
 def opening(item: Item | None) -> Next:
     """A child takes the shard over: everyone who opened earlier is refused from now on."""
     item = item or Item()
-    poison = item.poison
-    if item.suspect != START and item.suspect not in poison:
-        poison = (*poison, item.suspect)  # the last child died with this record in hand
+    hot, poison = item.hot, item.poison
+    if item.suspect:  # the last child died with these records in hand; that may have been chance
+        alone = item.suspect[0] == item.suspect[-1]
+        if alone and item.suspect == hot:  # but not twice, with one and the same record
+            hot, poison = (), (*poison, item.suspect[0])
+        else:
+            hot = item.suspect
     return Next(
-        item._replace(
-            generation=item.generation + 1,
-            failures=item.failures + 1,
-            suspect=START,
-            poison=poison,
-        )
+        item._replace(generation=item.generation + 1, failures=item.failures + 1, suspect=(), hot=hot, poison=poison)
     )
 
 
@@ -59,7 +57,9 @@ def preparing(item: Item, generation: int, plan: Plan) -> Verdict:
         assert item.plan == plan, "nobody else writes under this generation"
         return Already()
     assert (item.chain + 1, item.watermark) == (plan.chain, plan.after), "a plan follows what is committed"
-    return Next(item._replace(plan=plan, suspect=START))  # the records are processed: what kills now is none of them
+    return Next(
+        item._replace(plan=plan, suspect=(), hot=())
+    )  # the records are processed: what kills now is none of them
 
 
 def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
@@ -71,7 +71,7 @@ def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
     assert item.plan is not None, "nobody else commits under this generation"
     assert item.plan.covers(plan) or item.waived == plan.chain, "`cut` saw to it"
     assert set(item.plan.names) <= set(plan.names), "a name once planned stays planned"
-    return Next(item._replace(plan=plan, suspect=START))
+    return Next(item._replace(plan=plan, suspect=(), hot=()))
 
 
 def committing(item: Item, generation: int, chain: int) -> Verdict:
@@ -92,29 +92,30 @@ def committing(item: Item, generation: int, chain: int) -> Verdict:
             totals=item.totals.plus(plan.counts),
             records=item.records + plan.records,
             failures=0,
-            suspect=START,
+            suspect=(),
+            hot=(),
             poison=tuple(m for m in item.poison if m > plan.last),
             waived=0,
         )
     )
 
 
-def suspecting(item: Item, generation: int, mark: str) -> Verdict:
-    """Careful mode: this record is in hand; if nothing more is heard, it was the one. START: none is."""
+def suspecting(item: Item, generation: int, span: tuple[str, ...]) -> Verdict:
+    """Careful mode: records from the first to the last mark are in hand; if no more is heard, it was one of them."""
     if item.generation != generation:
         return Refused("opened later by another")
-    if item.suspect == mark:
+    if item.suspect == span:
         return Already()
-    return Next(item._replace(suspect=mark))
+    return Next(item._replace(suspect=span))
 
 
 def leaving(item: Item, generation: int) -> Verdict:
     """A child stops in good order: its open was no failure."""
     if item.generation != generation:
         return Refused("opened later by another")
-    if item.failures == 0 and item.suspect == START:
+    if item.failures == 0 and not item.suspect:
         return Already()
-    return Next(item._replace(failures=0, suspect=START))
+    return Next(item._replace(failures=0, suspect=()))
 
 
 def stopping(item: Item, generation: int, why: str) -> Verdict:

@@ -8,13 +8,16 @@ PROTOCOL_FD = fd.take()
 # ruff: noqa: E402
 import faulthandler
 import gc
+import math
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Never
 
 from tailrace import settings as settings_module
+from tailrace.commit.ports import WorldError
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import (
     ACTIONS,
@@ -27,7 +30,7 @@ from tailrace.kcl.protocol import (
     ShutdownRequested,
     Turn,
 )
-from tailrace.nouns import START, unmark
+from tailrace.nouns import START, mark, unmark
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.shard import Shard
@@ -36,6 +39,9 @@ GRACE_MARGIN_S = 5.0  # of the daemon's grace, kept for the checkpoint and the g
 RESOLVE_LOOK_S = 5.0  # how often a stopped shard looks whether a person has decided
 CAUGHT_UP_TICKS = 3  # empty ticks at lag 0 in a row before an open plan waits in vain
 
+LOOK_S = 0.5  # how often a sleep looks whether the daemon still lives
+HOLD_MARGIN_S = 30.0  # before the daemon would halt
+
 EXIT_FAILED = 1
 
 
@@ -43,21 +49,46 @@ class Superseded(Exception):
     """Another child opened later, yet the daemon feeds this one: only opening again can tell who is right."""
 
 
+class AheadOfLedger(Exception):
+    """KCL's checkpoint is after the watermark: somebody altered lease or ledger. To go on would skip records."""
+
+
 class Resolved(Exception):
     """A person has decided for the stopped shard: open again."""
+
+
+class LeashedClock(SystemClock):
+    """The machine's clock; its sleeps end with the daemon."""
+
+    def __init__(self, alive: Callable[[], None]) -> None:
+        self._alive = alive
+
+    def sleep(self, seconds: float) -> None:
+        until = self.monotonic() + seconds
+        while (left_s := until - self.monotonic()) > 0:
+            super().sleep(min(left_s, LOOK_S))
+            if threading.current_thread() is threading.main_thread():  # it alone may look at the pipe
+                self._alive()
 
 
 class Life:
     """One child's way through the daemon's turns."""
 
     def __init__(
-        self, daemon: Daemon, open_shard: Callable[[str], Shard], clock: Clock, grace_s: float, failover_s: float
+        self,
+        daemon: Daemon,
+        open_shard: Callable[[str], Shard],
+        clock: Clock,
+        grace_s: float,
+        failover_s: float,
+        turn_s: float = math.inf,
     ) -> None:
         self._daemon = daemon
         self._open_shard = open_shard
         self._clock = clock
         self._grace_s = grace_s
         self._failover_s = failover_s
+        self._turn_s = turn_s  # then the daemon halts, and all its shards with it
         self._checkpointed = START
         self._ticks = 0
         self._lost_since: float | None = None
@@ -71,6 +102,11 @@ class Life:
         assert isinstance(first, Initialize), first  # protocol.TURNS allows nothing else
         shard = self._open_shard(first.shard)
         shard.open()
+        if first.sequence.isdecimal() and mark(first.sequence, first.sub) > shard.watermark:
+            raise AheadOfLedger(
+                f"KCL's checkpoint {first.sequence}/{first.sub} is after what the ledger has committed"
+                f" ({shard.watermark or 'nothing'}): records in between would be skipped"
+            )
         self._daemon.answer(first)
         for turn in turns:
             self._tell(turn)
@@ -125,7 +161,12 @@ class Life:
         now = self._clock.monotonic()
         if now - self._looked >= RESOLVE_LOOK_S:
             self._looked = now
-            if shard.resolved():
+            try:
+                resolved = shard.resolved()
+            except WorldError as error:
+                self.say("trouble", what="ledger", error=str(error))
+                return
+            if resolved:
                 raise Resolved("resolved: the shard is opened again")
 
     def _checkpoint(self, shard: Shard) -> None:
@@ -150,8 +191,11 @@ class Life:
         """Flush, then have KCL take the end; the turn is answered only after that."""
         if shard.state == "fill":
             shard.end()
+        until = self._clock.monotonic() + self._turn_s - HOLD_MARGIN_S
         while shard.state == "stopped":
             self._clock.sleep(RESOLVE_LOOK_S)
+            if self._clock.monotonic() >= until:
+                raise Superseded("the shard has ended and waits for a person: its turn ends before the daemon halts")
             if self._daemon.gone():
                 raise DaemonGone("the daemon went while the shard waited for a person")
             self._look(shard)
@@ -197,7 +241,7 @@ def main(argv: list[str]) -> Never:
 def _run(settings: settings_module.Settings, log: logs.Log) -> None:
     from tailrace.commit.stores import ledger_of  # noqa: PLC0415 - heavy imports come after the pipe is safe
     from tailrace.kcl import lines  # noqa: PLC0415
-    from tailrace.kcl.preflight import epoch_of  # noqa: PLC0415
+    from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
     from tailrace.nouns import Identity  # noqa: PLC0415
     from tailrace.schema.load import load  # noqa: PLC0415
@@ -205,23 +249,32 @@ def _run(settings: settings_module.Settings, log: logs.Log) -> None:
     from tailrace.wiring import shard_of, tune  # noqa: PLC0415
 
     tune()
-    clock = SystemClock()
     daemon = Daemon(lines.Stdin(), PROTOCOL_FD)
-    book = load(settings.schemas.path, settings.contract)
-    store = ledger_of(settings, file_run=False)
-    place = place_of(settings)
 
     def alive() -> None:
         if daemon.gone():
             os._exit(EXIT_FAILED)
 
+    clock = LeashedClock(alive)
+    book = load(settings.schemas.path, settings.contract)
+    store = ledger_of(settings, file_run=False)
+    epoch = bearing(settings, clock)(lambda: epoch_of(settings, store))
+    place = place_of(settings)
+
     def open_shard(shard_id: str) -> Shard:
-        identity = Identity(settings.stream.name, epoch_of(settings, store), shard_id)
+        identity = Identity(settings.stream.name, epoch, shard_id)
         watch = Watch(shard_id, log, clock, frozenset(book.types()))
         life.say = watch
         return shard_of(settings, identity, book=book, store=store, place=place, clock=clock, say=watch, alive=alive)
 
-    life = Life(daemon, open_shard, clock, settings.kcl.shutdown_grace_s, settings.kcl.failover_ms / 1000)
+    life = Life(
+        daemon,
+        open_shard,
+        clock,
+        settings.kcl.shutdown_grace_s,
+        settings.kcl.failover_ms / 1000,
+        settings.kcl.turn_timeout_s,
+    )
     gc.collect()
     gc.freeze()
     gc.disable()  # the hot path makes no cycles; `_checkpoint` collects what others leave

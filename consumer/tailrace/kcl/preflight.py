@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from tailrace.commit import committed
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import app_key
+from tailrace.commit.plan import app_key, lanes_prefix
 from tailrace.commit.ports import LedgerStore, WorldError
 from tailrace.kcl import jars, java, refusals
 from tailrace.kcl.properties import First
@@ -50,7 +50,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     _refuse(refusals.of_settings(settings), file)
     found, folder = _engine(settings)
     _book(settings)
-    patient = _patient(settings, clock)
+    patient = bearing(settings, clock)
     aws = _Aws(settings)
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
@@ -61,7 +61,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     lake = lake_name(settings.lake.uri)
     _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms, lake))
     leases = patient(aws.leases)
-    marks = patient(lambda: watermarks(ledger, settings.stream.name))
+    marks = patient(lambda: watermarks(ledger, item["epoch"], settings.stream.name))
     _refuse(refusals.of_checkpoints(leases, marks))
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
@@ -123,10 +123,10 @@ def first_start(start: str, now_ms: int) -> First:
     return First("AT_TIMESTAMP", int(datetime.fromisoformat(start).timestamp() * 1000))
 
 
-def watermarks(store: LedgerStore, stream: str) -> dict[str, list[str]]:
+def watermarks(store: LedgerStore, epoch: str, stream: str) -> dict[str, list[str]]:
     """Return, by shard, the watermark of each lane that has an item."""
     out: dict[str, list[str]] = {}
-    prefix = f"lane/{stream}/"
+    prefix = lanes_prefix(epoch, stream)
     for key in store.keys(prefix):
         found = store.read(key)
         if found is not None:
@@ -170,7 +170,7 @@ def _book(settings: Settings) -> None:
     log.info("read the schemas", path=settings.schemas.path, tables=len(book.tables()))
 
 
-def _patient(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:
+def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:
     """Return a caller that bears a bad world for the stated patience, and says that it waits."""
 
     def run(call: Callable[[], T]) -> T:

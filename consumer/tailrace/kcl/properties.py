@@ -17,7 +17,8 @@ HEAP_BASE_MB: Final = 128  # classes, SDK clients, leases
 HEAP_LINES: Final = 4  # a lease's share: the line as text and as bytes, its records, and what is prefetched
 HEAP_FLOOR_MB: Final = 256
 HEAP_CEILING_MB: Final = 4096
-MARGIN_S: Final = 60  # of a turn: work that goes well, beside two patiences
+MARGIN_S: Final = 20  # of a turn: work that goes well, beside two patiences
+CALL_S: Final = 40  # of one call to AWS that fails: see ops.aws, two tries with their timeouts
 
 QUICK: Final = {  # the first record after 10 s; for one machine: it polls DynamoDB often
     "leaseAssignmentIntervalMillis": "2000",
@@ -117,8 +118,11 @@ def heap_mb(settings: Settings) -> int:
 
 
 def turn_needed_s(settings: Settings) -> float:
-    """Return the longest that a turn can take: the open plan's patience, then the queued batch's, then the work."""
-    return 2 * settings.world.patience_s + MARGIN_S
+    """Return the longest that a turn can take: the open plan's patience, then the queued batch's, then the work.
+
+    A plan's patience runs from its first trouble; the call that is under way when it ends may take CALL_S more.
+    """
+    return 2 * (settings.world.patience_s + CALL_S) + MARGIN_S
 
 
 def flags(settings: Settings, java_major: int) -> list[str]:

@@ -38,8 +38,8 @@ def of_settings(settings: Settings) -> list[str]:
     needed_s = properties.turn_needed_s(settings)
     if kcl.turn_timeout_s < needed_s:
         out.append(
-            f"[kcl] turn_timeout_s is {kcl.turn_timeout_s}, but a turn may take {needed_s:.0f} s: twice [world]"
-            f" patience_s ({settings.world.patience_s:g}) and {properties.MARGIN_S} s of work; raise the one or lower"
+            f"[kcl] turn_timeout_s is {kcl.turn_timeout_s}, but a turn may take {needed_s:.0f} s: two plans, each with"
+            f" [world] patience_s ({settings.world.patience_s:g}) and a last call, and the work; raise the one or lower"
             " the other, or KCL kills a child that is only patient"
         )
     needed_mb = properties.heap_needed_mb(settings)

@@ -93,6 +93,10 @@ class Watch:
         metrics.LAST_COMMIT.labels(self._shard, lane).set(self._clock.now_ms() / 1000)
         self._log.info("committed", **facts, bytes=self._bytes)
 
+    def _on_poison(self, facts: dict[str, Any]) -> None:
+        metrics.POISON.labels(self._shard).inc()
+        self._log.error("a record goes to quarantine, since our own code cannot process it", **facts)
+
     def _on_durable(self, facts: dict[str, Any]) -> None:
         seconds = max(0.0, (self._clock.now_ms() - facts["arrival_ms"]) / 1000)
         metrics.FRESHNESS.labels(facts["lane"]).observe(seconds)

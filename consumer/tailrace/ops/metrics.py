@@ -66,6 +66,9 @@ WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be trie
 
 # Ownership and trouble.
 OPENS = _counter("opens_total", "Times a child took a shard over: normal, careful.", "shard", "mode")
+POISON = _counter(
+    "poison_records_total", "Records quarantined since our own code fails on them: alert on any.", "shard"
+)
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
 

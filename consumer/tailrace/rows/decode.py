@@ -18,6 +18,7 @@ from tailrace.schema.contract import Contract, shown
 from tailrace.settings import Limits
 
 EVENTS_MAX: Final = 50_000  # in a record; more is an attack on memory
+AROUND_BYTES_MAX: Final = 64 * 1024 * 1024  # what stands around a batch, in the row of each of its events
 _MEMBER_BYTES_MIN: Final = 5  # `"":0,`
 # A number of 19 digits or more may need more than 64 bits. Bytes are sorted into digits, what may stand before a
 # number, and others, the whole chunk at once: three times as fast as a regular expression.
@@ -123,7 +124,12 @@ class Decoder:
             members = [value]
         sound = type(members) is list and 0 < len(members) <= EVENTS_MAX
         sound = sound and all(type(member) is dict for member in members)
-        if not sound or (check and not all(rawly.within(one, self._limits) for one in (*members, batch or {}))):
+        heavy = batch is not None and len(record.data) * len(members) > AROUND_BYTES_MAX
+        if (
+            heavy
+            or not sound
+            or (check and not all(rawly.within(one, self._limits) for one in (*members, batch or {})))
+        ):
             self._long_way(record, events, spoilt)
             return
         if listed:
@@ -157,6 +163,10 @@ class Decoder:
         if wrong:  # every event would carry it: the record is one reject, and so no byte of it is lost
             wrong = [reason._replace(message=f"around the events: {reason.message}") for reason in wrong]
             spoilt.append(Spoilt(record, 0, record.data, tuple(wrong)))
+            return
+        if around is not None and len(around) * len(raws) > AROUND_BYTES_MAX:
+            message = f"found {len(around)} bytes around {len(raws)} events, expected at most {AROUND_BYTES_MAX} in all"
+            spoilt.append(Spoilt(record, 0, record.data, (Reason("decode", "events", "$", message),)))
             return
         if raws[0] is not record.data:
             events.several.add(id(record))

@@ -87,7 +87,9 @@ def test_retry_opens_the_shard_and_keeps_its_plan(lake: SmallLake, capsys: pytes
     stop(lake)
     generation = item(lake).generation
     assert ask(lake, "shard-0", "--retry") == 0
-    assert "read once more" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "shard-0: the records are read once more, when `tailrace backfill` is run again.\n"
+    )
     now = item(lake)
     assert (now.stopped, now.plan, now.waived, now.resolved) == ("", PLAN, 0, ())
     assert now.generation == generation + 1
@@ -119,7 +121,7 @@ def test_who_comes_second_decides_nothing() -> None:
     assert lane.swap(0, Item(generation=1, plan=PLAN, stopped="why")) is None
     assert resolve.decide(store, place, identity, accept=False)
     assert not resolve.decide(store, place, identity, accept=True)
-    assert store.revision(lane_key("stream", "shard", "lake")) == 2
+    assert store.revision(lane_key(identity, "lake")) == 2
 
 
 class Busy(MemoryLedger):

@@ -18,6 +18,7 @@ from tailrace.cli import audit as command
 from tailrace.commit.audit import CHECKS, Report, audit
 from tailrace.commit.batch import part_of
 from tailrace.commit.plan import lane_key
+from tailrace.nouns import Identity
 from tailrace.settings import Kcl, Lake, Ledger, Settings
 from tailrace.sinks.lake.read import ParquetReader
 
@@ -54,7 +55,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def change_item(lake: SmallLake, shard: str, change: Callable[[dict[str, Any]], None]) -> None:
-    key = lane_key(STREAM, shard, "lake")
+    key = lane_key(Identity(STREAM, EPOCH, shard), "lake")
     found = lake.store.read(key)
     assert found is not None
     change(found[1])

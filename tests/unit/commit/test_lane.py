@@ -17,7 +17,7 @@ from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Item
 from tailrace.commit.ports import WorldError
-from tailrace.nouns import START, mark
+from tailrace.nouns import mark
 
 
 @contextmanager
@@ -150,15 +150,15 @@ def test_careful_from_the_fourth_open_without_a_commit(failures: int) -> None:
         assert lane.careful is (failures == 3)
 
 
-def test_a_suspect_of_the_one_before_is_poison() -> None:
+def test_what_the_one_before_died_with_is_hot() -> None:
     world = World()
-    write(world, Item(generation=1, suspect=mark("7", 0)))
+    write(world, Item(generation=1, suspect=(mark("7", 0), mark("9", 0))))
     with opened(world) as lane:
-        assert lane.poison == (mark("7", 0),)
-        lane.suspect(mark("8", 0))
-        assert item(world).suspect == mark("8", 0)
-        lane.suspect(START)
-        assert item(world).suspect == START
+        assert (lane.hot, lane.poison) == ((mark("7", 0), mark("9", 0)), ())
+        lane.suspect((mark("8", 0), mark("8", 0)))
+        assert item(world).suspect == (mark("8", 0), mark("8", 0))
+        lane.suspect(())
+        assert item(world).suspect == ()
 
 
 def test_a_person_is_waited_for_as_long_as_the_ledger_says() -> None:

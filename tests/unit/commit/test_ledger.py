@@ -12,7 +12,7 @@ from tailrace.commit.ports import WorldError
 from tailrace.nouns import Identity
 
 IDENTITY = Identity("stream", "epoch", "shard")
-KEY = lane_key("stream", "shard", "lake")
+KEY = lane_key(IDENTITY, "lake")
 LARGE = item(plan=plan(names=tuple(f"events/{'x' * 100}/{n:06d}" for n in range(700))))
 SHELF = shelf_name(IDENTITY, "lake", 1, 1)
 

@@ -93,7 +93,7 @@ def test_names_say_whose_they_are() -> None:
     assert stem(IDENTITY, 7) == "0a1b-clicks-shardId-000000000001-0000000007"
     assert commit_name(IDENTITY, 7) == "_commits/0a1b/clicks/shardId-000000000001/0000000007.json"
     assert shelf_name(IDENTITY, "lake", 7, 2) == "_plans/0a1b/clicks/shardId-000000000001/lake/0000000007.2.json"
-    assert lane_key("clicks", "s", "lake") == "lane/clicks/s/lake"
+    assert lane_key(IDENTITY, "lake") == "lane/0a1b/clicks/shardId-000000000001/lake"
     assert app_key("tailrace") == "app/tailrace"
 
 

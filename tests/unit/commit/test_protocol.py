@@ -92,7 +92,7 @@ def test_a_later_generation_means_lost(step: str) -> None:
         case "commit":
             owner, _ = driven(cut(owner, plan()), None, None)
         case "suspect":
-            owner = protocol.suspect(owner, "m")
+            owner = protocol.suspect(owner, ("m", "m"))
         case "leave":
             owner = protocol.leave(owner)
     what = effect(owner)
@@ -133,9 +133,9 @@ def test_an_accepted_cut_ends_where_the_plan_ended() -> None:
 
 
 def test_a_suspect_is_written_once() -> None:
-    owner, asked = driven(protocol.suspect(opened(), "m"), None)
-    assert (owner.step, owner.item.suspect, asked) == ("fill", "m", ["Swap"])
-    assert protocol.suspect(owner, "m").step == "fill"
+    owner, asked = driven(protocol.suspect(opened(), ("m", "m")), None)
+    assert (owner.step, owner.item.suspect, asked) == ("fill", ("m", "m"), ["Swap"])
+    assert protocol.suspect(owner, ("m", "m")).step == "fill"
 
 
 def test_a_goodbye_after_a_commit_writes_nothing() -> None:

@@ -8,13 +8,13 @@ from support.memory_plans import item, plan
 from tailrace.commit import rules
 from tailrace.commit.plan import Counts, Item
 from tailrace.commit.rules import Already, Next, Refused, Verdict
-from tailrace.nouns import START, mark
+from tailrace.nouns import mark
 
 LAWS = {
     "preparing": lambda it: rules.preparing(it, 1, plan()),
     "taking over": lambda it: rules.taking_over(it, 1, plan()),
     "committing": lambda it: rules.committing(it, 1, 1),
-    "suspecting": lambda it: rules.suspecting(it, 1, "m"),
+    "suspecting": lambda it: rules.suspecting(it, 1, ("m", "m")),
     "leaving": lambda it: rules.leaving(it, 1),
     "stopping": lambda it: rules.stopping(it, 1, "why"),
 }
@@ -42,14 +42,20 @@ def test_opening_keeps_the_open_plan_and_all_that_is_committed() -> None:
     assert rules.opening(before).item == before._replace(generation=2, failures=2)
 
 
-def test_opening_makes_a_suspect_a_poison_once() -> None:
-    once = rules.opening(item(suspect="m", poison=("a",))).item
-    assert (once.suspect, once.poison) == (START, ("a", "m"))
-    assert rules.opening(once._replace(suspect="m")).item.poison == ("a", "m")
+def test_opening_takes_what_was_in_hand_apart_and_blames_one_record_only_the_second_time() -> None:
+    group = rules.opening(item(suspect=("l", "n"), poison=("a",))).item
+    assert (group.suspect, group.hot, group.poison) == ((), ("l", "n"), ("a",))
+    alone = rules.opening(group._replace(suspect=("m", "m"))).item
+    assert (alone.suspect, alone.hot, alone.poison) == ((), ("m", "m"), ("a",))
+    other = rules.opening(alone._replace(suspect=("l", "l"))).item
+    assert (other.hot, other.poison) == (("l", "l"), ("a",))
+    again = rules.opening(alone._replace(suspect=("m", "m"))).item
+    assert (again.suspect, again.hot, again.poison) == ((), (), ("a", "m"))
+    assert rules.opening(again).item.poison == ("a", "m")
 
 
 def test_preparing_adds_the_plan_and_clears_the_suspect() -> None:
-    assert written(rules.preparing(item(suspect="m"), 1, plan())) == item(plan=plan())
+    assert written(rules.preparing(item(suspect=("m", "m"), hot=("l", "n")), 1, plan())) == item(plan=plan())
 
 
 def test_preparing_what_is_prepared_is_done() -> None:
@@ -65,7 +71,7 @@ def test_preparing_what_cannot_be_is_a_mistake(stands: Item) -> None:
 
 
 def test_taking_over_writes_the_new_owners_generation_and_names() -> None:
-    stands = item(generation=2, plan=plan(), suspect="m")
+    stands = item(generation=2, plan=plan(), suspect=("m", "m"))
     mine = plan(generation=2, names=(*plan().names[:1], "more", plan().names[1]))
     assert written(rules.taking_over(stands, 2, mine)) == item(generation=2, plan=mine)
     assert rules.taking_over(item(generation=2, plan=mine), 2, mine) == Already()
@@ -90,7 +96,7 @@ def test_another_cut_may_be_taken_over_where_a_person_accepted_it() -> None:
 def test_committing_moves_the_watermark_adds_the_totals_and_clears_the_plan() -> None:
     stands = item(
         generation=4, plan=plan(chain=3, after=5, last=9), chain=2, watermark=mark("5", 0), totals=Counts(7, 6, 1),
-        records=7, failures=3, suspect="m", waived=3, poison=(mark("8", 0), mark("12", 0)), resolved=("r",),
+        records=7, failures=3, suspect=("m", "m"), waived=3, poison=(mark("8", 0), mark("12", 0)), resolved=("r",),
     )  # fmt: skip
     now = written(rules.committing(stands, 4, 3))
     assert now == Item(
@@ -108,14 +114,14 @@ def test_committing_another_plan_than_the_open_one_is_a_mistake() -> None:
 
 
 def test_suspecting_notes_one_record_and_forgets_it() -> None:
-    noted = written(rules.suspecting(item(), 1, "m"))
-    assert noted == item(suspect="m")
-    assert rules.suspecting(noted, 1, "m") == Already()
-    assert written(rules.suspecting(noted, 1, START)) == item()
+    noted = written(rules.suspecting(item(), 1, ("l", "m")))
+    assert noted == item(suspect=("l", "m"))
+    assert rules.suspecting(noted, 1, ("l", "m")) == Already()
+    assert written(rules.suspecting(noted, 1, ())) == item()
 
 
 def test_leaving_makes_the_open_no_failure() -> None:
-    gone = written(rules.leaving(item(failures=4, suspect="m"), 1))
+    gone = written(rules.leaving(item(failures=4, suspect=("m", "m")), 1))
     assert gone == item(failures=0)
     assert rules.leaving(gone, 1) == Already()
 

@@ -13,7 +13,7 @@ from tailrace.commit.plan import app_key, lane_key
 from tailrace.commit.ports import WorldError
 from tailrace.kcl import preflight
 from tailrace.kcl.preflight import Refused
-from tailrace.nouns import mark
+from tailrace.nouns import Identity, mark
 
 NOW_MS = 1_800_000_000_000
 
@@ -113,11 +113,12 @@ def test_the_epoch_of_an_application_that_never_started() -> None:
 
 def test_watermarks_by_shard() -> None:
     ledger = Ledger()
-    ledger.swap(lane_key("clicks", "s1", "lake"), 0, {"watermark": "5"})
-    ledger.swap(lane_key("clicks", "s1", "hot"), 0, {"watermark": "6"})
-    ledger.swap(lane_key("clicks", "s2", "lake"), 0, {"watermark": ""})
-    ledger.swap(lane_key("clicks2", "s1", "lake"), 0, {"watermark": "7"})
-    assert preflight.watermarks(ledger, "clicks") == {"s1": ["6", "5"], "s2": [""]}
+    ledger.swap(lane_key(Identity("clicks", "e1", "s1"), "lake"), 0, {"watermark": "5"})
+    ledger.swap(lane_key(Identity("clicks", "e1", "s1"), "hot"), 0, {"watermark": "6"})
+    ledger.swap(lane_key(Identity("clicks", "e1", "s2"), "lake"), 0, {"watermark": ""})
+    ledger.swap(lane_key(Identity("clicks2", "e1", "s1"), "lake"), 0, {"watermark": "7"})
+    ledger.swap(lane_key(Identity("clicks", "e2", "s1"), "lake"), 0, {"watermark": "8"})
+    assert preflight.watermarks(ledger, "e1", "clicks") == {"s1": ["6", "5"], "s2": [""]}
 
 
 class World:
@@ -248,8 +249,9 @@ class TestCheck:
 
     def test_a_checkpoint_and_the_watermark(self, world: World) -> None:
         settings = world.settings()
+        world.check(settings)  # makes the application's item
         world.lease(settings, "49")
-        key = lane_key("clicks", "shardId-0", "lake")
+        key = lane_key(Identity("clicks", preflight.epoch_of(settings, world.ledger), "shardId-0"), "lake")
         assert world.ledger.swap(key, 0, {"watermark": mark("49", 1)}) is None
         with pytest.raises(Refused, match="after what the ledger has committed"):
             world.check(settings)

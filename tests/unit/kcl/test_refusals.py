@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from tailrace import settings as s
-from tailrace.kcl import refusals
+from tailrace.kcl import properties, refusals
 from tailrace.kcl.refusals import Lease
 from tailrace.nouns import START, mark
 
 
-def settings(patience_s: float = 120, **kcl: Any) -> s.Settings:
+def settings(patience_s: float = s.World().patience_s, **kcl: Any) -> s.Settings:
     return s.Settings(
         stream=s.Stream(name="clicks"), lake=s.Lake(uri="lake"), world=s.World(patience_s=patience_s), kcl=s.Kcl(**kcl)
     )
@@ -23,11 +23,12 @@ class TestSettings:
         assert first.startswith("[stream] name")
         assert second.startswith("[lake] uri")
 
-    @pytest.mark.parametrize(("patience_s", "timeout_s", "good"), [(120, 300, True), (120, 299, False), (10, 80, True)])
-    def test_two_patiences_and_a_minute_fit_in_a_turn(self, patience_s: float, timeout_s: int, *, good: bool) -> None:
-        reasons = refusals.of_settings(settings(patience_s, turn_timeout_s=timeout_s))
-        assert (reasons == []) is good
-        assert good or "turn_timeout_s is 299, but a turn may take 300 s" in reasons[0]
+    @pytest.mark.parametrize("patience_s", [10.0, 120.0])
+    def test_two_patient_plans_fit_in_a_turn(self, patience_s: float) -> None:
+        needed_s = round(properties.turn_needed_s(settings(patience_s)))
+        assert refusals.of_settings(settings(patience_s, turn_timeout_s=needed_s)) == []
+        (why,) = refusals.of_settings(settings(patience_s, turn_timeout_s=needed_s - 1))
+        assert f"turn_timeout_s is {needed_s - 1}, but a turn may take {needed_s} s: two plans" in why
 
     def test_a_heap_for_all_leases_at_once(self) -> None:
         assert refusals.of_settings(settings(heap_mb=128 + 2 * 35 * 4, max_leases=2)) == []

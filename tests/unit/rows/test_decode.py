@@ -88,6 +88,16 @@ def test_what_is_around_a_batch_may_reach_the_limits() -> None:
     assert (events.batches, spoilt) == ([around], [])
 
 
+def test_much_around_many_events_is_one_reject(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "AROUND_BYTES_MAX", 100)
+    heavy = json.dumps({"x": "y" * 20, "events": [{"n": n} for n in range(4)]}).encode()
+    events, spoilt = run(heavy, {"x": "y" * 20, "events": [{"n": 9}]})
+    assert places(events) == [(9, 0)]
+    ((_, index, raw, (reason,), *_),) = spoilt
+    assert (index, raw, reason.keyword) == (0, heavy, "events")
+    assert reason.message.startswith("found 28 bytes around 4 events")
+
+
 def test_around_a_batch_with_a_bad_member_numbers_stay_exact() -> None:
     events, _ = run(b'{"x":18446744073709551615,"events":[{"n":1},{"a":NaN}],"y":[]}')
     assert events.batches == [{"x": 2**64 - 1, "y": []}]

@@ -69,6 +69,11 @@ class LakeFilling:
     def objects(self) -> int:
         return len(self._files)
 
+    def opens(self, rows: Sequence[Rows]) -> int:
+        """Return how many folders more these rows would open."""
+        folders = {folder for part in rows for folder, _ in split(part, self._sink.layout)}
+        return len(folders - self._files.keys())
+
     def add(self, rows: Sequence[Rows]) -> None:
         """Take rows in; full row groups are encoded at once."""
         for part in rows:
