@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"tailrace: the shard {args.shard} is not stopped any more: somebody was faster", file=sys.stderr)
         return 1
     then = "the records that come are taken as the plan's" if args.accept else "the records are read once more"
-    print(f"{args.shard}: {then}; its child opens it again within seconds.")
+    when = "when `tailrace backfill` is run again" if args.files else "once the daemon of its host has started again"
+    print(f"{args.shard}: {then}, {when}.")
     return 0
 
 
