@@ -17,7 +17,8 @@ from local.process import free_port
 from support.engine import Engine, Stage, stage
 from tailrace.commit.plan import Item, item_to_dict, lane_key
 from tailrace.commit.stores import ledger_of
-from tailrace.nouns import mark
+from tailrace.kcl.preflight import epoch_of
+from tailrace.nouns import Identity, mark
 
 REFUSED, AWAY = 2, 75
 PATIENCE_S = 60.0
@@ -71,8 +72,10 @@ def test_a_checkpoint_without_a_ledger_item(world: Stage) -> None:
 def test_a_checkpoint_after_the_watermark(world: Stage) -> None:
     shard = world.shards[0]
     item = Item(generation=1, watermark=mark("4959", 7), chain=1, committed_generation=1)
-    key = lane_key(world.world.stream, shard, "lake")
-    assert ledger_of(world.settings(), file_run=False).swap(key, 0, item_to_dict(item)) is None
+    assert world.command("consume", "--check")[0] == 0  # makes the application's item
+    ledger = ledger_of(world.settings(), file_run=False)
+    key = lane_key(Identity(world.world.stream, epoch_of(world.settings(), ledger), shard), "lake")
+    assert ledger.swap(key, 0, item_to_dict(item)) is None
     lease_at(world, shard, "4960")
     assert refusal(world).startswith(f"{shard} has a checkpoint (4960/0) after what the ledger has committed")
 

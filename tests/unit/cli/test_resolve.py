@@ -121,7 +121,7 @@ def test_who_comes_second_decides_nothing() -> None:
     assert lane.swap(0, Item(generation=1, plan=PLAN, stopped="why")) is None
     assert resolve.decide(store, place, identity, accept=False)
     assert not resolve.decide(store, place, identity, accept=True)
-    assert store.revision(lane_key("stream", "shard", "lake")) == 2
+    assert store.revision(lane_key(identity, "lake")) == 2
 
 
 class Busy(MemoryLedger):
