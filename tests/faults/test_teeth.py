@@ -111,7 +111,6 @@ def no_generations(patch: Patch) -> None:
         (as_it_is, early_checkpoint),
         (as_it_is, uncut_replay),
         (as_it_is, unskipped_replay),
-        (as_it_is, forced_at_a_stop),
         (as_it_is, names_forgotten),
         (as_it_is, unread_digest),
         (as_it_is, no_generations),
@@ -152,6 +151,19 @@ def test_the_late_put_of_a_zombie_would_stand() -> None:
     story = Story(scene.scenery, 1, drive=Drive(lives=3, wake_at_commit=True), strike=strike, prepare=any_replace)
     with pytest.raises(AssertionError, match="after its commit"):
         story.run().judge(calm_rows(scene.scenery))
+
+
+def test_a_stop_in_the_middle_of_a_replay_would_stop_the_shard(monkeypatch: Patch) -> None:
+    assert not stops()
+    forced_at_a_stop(monkeypatch)
+    assert stops()
+
+
+def stops() -> int:
+    scene = SCENES["a plan is open, a child stops in the middle of its replay"]
+    drive = Drive(lives=3, stop_early=True)
+    stories = [Story(scene.scenery, seed, drive=drive, strike=Struck(scene)).run() for seed in range(9)]
+    return sum(story.world.kinds()["swap.stop"] for story in stories)
 
 
 def test_a_loss_that_a_person_accepted_would_come_back(monkeypatch: Patch) -> None:

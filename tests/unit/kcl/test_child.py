@@ -5,27 +5,52 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
-from tailrace.settings import Lake, Schemas, Settings, Stream, dump
+from support.ministack import ministack
+from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
+from tailrace.commit.plan import app_key
+from tailrace.settings import Aws, Lake, Schemas, Settings, Stream, World, dump
 
 INITIALIZE = {"action": "initialize", "shardId": "shardId-000000000000", "sequenceNumber": "TRIM_HORIZON"}
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Path:
-    (tmp_path / "schemas" / "page").mkdir(parents=True)
-    (tmp_path / "schemas" / "page" / "1.json").write_text("{}")
-    path = tmp_path / "settings.json"
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A DynamoDB with the ledger of an application that has started once."""
+    with ministack(tmp_path_factory.mktemp("ministack")) as running:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "test")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+            table = Settings().ledger.table
+            create_table(boto3.client("dynamodb", region_name="us-east-1", endpoint_url=running.url), table)
+            ledger = DynamoLedger.connect(table, region="us-east-1", endpoint=running.url)
+            ledger.swap(app_key(Settings().kcl.application), 0, {"epoch": "0a1b"})
+        yield running.url
+
+
+def written(folder: Path, endpoint: str) -> Path:
+    """Return the settings file of a child."""
+    (folder / "schemas" / "page").mkdir(parents=True)
+    (folder / "schemas" / "page" / "1.json").write_text("{}")
     made = Settings(
         stream=Stream(name="clicks"),
-        lake=Lake(uri=str(tmp_path / "lake")),
-        schemas=Schemas(path=str(tmp_path / "schemas")),
+        aws=Aws(dynamodb_endpoint=endpoint),
+        lake=Lake(uri=str(folder / "lake")),
+        schemas=Schemas(path=str(folder / "schemas")),
+        world=World(patience_s=600),
     )
-    path.write_bytes(dump(made))
-    return path
+    (folder / "settings.json").write_bytes(dump(made))
+    return folder / "settings.json"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, endpoint: str) -> Path:
+    return written(tmp_path, endpoint)
 
 
 def child(settings: Path, said: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -63,3 +88,9 @@ def test_a_failure_is_never_reported_as_success(settings: Path) -> None:
     done = child(settings, json.dumps(INITIALIZE).encode() + b"\n")
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"nowhere" in done.stderr
+
+
+def test_a_child_that_waits_for_its_ledger_goes_with_its_daemon(tmp_path: Path) -> None:
+    done = child(written(tmp_path, "http://127.0.0.1:9"), b"")
+    assert done.stdout == b""
+    assert b"waiting" in done.stderr
