@@ -89,7 +89,7 @@ node: .node/node_modules/kinesis-local/main.js ## kinesis-local, whose shards re
 	@echo "Fetching kinesis-local: about 4 MB."
 	@mkdir -p .node && cp $^ .node/ && npm ci --prefix .node --no-audit --no-fund && touch $@
 
-ddb: .ddb/fetched ## DynamoDB Local, whose conditions really race (needs java and mvn)
+ddb: .ddb/fetched ## DynamoDB Local, whose conditions really race (needs a JDK and mvn)
 .ddb/fetched: .ci/standins/pom.xml
 	@command -v mvn >/dev/null || { echo "make ddb needs mvn. On Debian and Ubuntu: apt-get install maven"; exit 1; }
 	@echo "Fetching DynamoDB Local: about 48 MB."
