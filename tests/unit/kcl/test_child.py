@@ -91,6 +91,7 @@ def test_a_failure_is_never_reported_as_success(settings: Path) -> None:
 
 
 def test_a_child_that_waits_for_its_ledger_goes_with_its_daemon(tmp_path: Path) -> None:
-    done = child(written(tmp_path, "http://127.0.0.1:9"), b"")
+    """Its patience is ten minutes; the test's is one."""
+    done = child(written(tmp_path, "http://127.0.0.1:9"), json.dumps(INITIALIZE).encode() + b"\n")
     assert done.stdout == b""
     assert b"waiting" in done.stderr
