@@ -136,7 +136,7 @@ BAD_SETTINGS = {
     "wrong_type": ({"max_leases": 'max_leases = "four"'}, "tailrace.toml: [kcl] max_leases: expected a whole number"),
     "no_lake": ({"uri": 'uri = ""'}, "tailrace.toml: [lake] uri: say where the rows go"),
     "latest": ({"name": 'name = "x"\nstart = "LATEST"'}, "tailrace.toml: [stream] start: expected TRIM_HORIZON, now"),
-    "impatient": ({"max_leases": "turn_timeout_s = 90"}, "[kcl] turn_timeout_s is 90, but a turn may take 180 s"),
+    "impatient": ({"max_leases": "turn_timeout_s = 90"}, "[kcl] turn_timeout_s is 90, but a turn may"),
     "small_heap": ({"max_leases": "max_leases = 9\nheap_mb = 128"}, "[kcl] heap_mb is 128, but 9 leases with lines of"),
     "no_java": ({"max_leases": 'java = "/nowhere/java"'}, "/nowhere/java"),
 }
