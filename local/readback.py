@@ -11,10 +11,9 @@ from typing import NamedTuple, Self
 import duckdb
 
 from local.send import Sent
-from tailrace.commit.committed import CommitFile, commits_of, epoch_of, shards_of
+from tailrace.commit.committed import QUARANTINE, CommitFile, commits_of, epoch_of, shards_of
 from tailrace.commit.stores import ledger_of
 from tailrace.settings import Settings
-from tailrace.sinks.lake.layout import QUARANTINE
 from tailrace.sinks.lake.places import place_of
 
 NAMED_MAX = 5  # of what is wrong, so many are named

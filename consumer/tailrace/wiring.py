@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tailrace import __version__
 from tailrace.commit.batch import FlushLimits
+from tailrace.commit.committed import LAKE
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
@@ -22,7 +23,6 @@ from tailrace.settings import Settings
 from tailrace.shard import Shard
 from tailrace.sinks.lake.filling import LakeSink
 
-LAKE = "lake"
 EVER_HOURS = 24 * 366 * 10_000  # no event time is later
 
 

@@ -68,19 +68,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _s3(settings: Settings) -> Any:
-    import boto3  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     from tailrace.ops import aws  # noqa: PLC0415
 
-    endpoint = settings.aws.s3_endpoint
     try:
-        return boto3.client(
-            "s3",
-            region_name=settings.stream.region,
-            endpoint_url=endpoint or None,
-            config=aws.config(s3_path_style=bool(endpoint)),
-        )
+        return aws.client("s3", region=settings.stream.region, endpoint=settings.aws.s3_endpoint)
     except BotoCoreError as error:
         aws.raise_world(error, "reach S3")
 

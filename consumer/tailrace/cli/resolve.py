@@ -10,13 +10,12 @@ import argparse
 import sys
 
 from tailrace.commit import rules
-from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.committed import LAKE, epoch_of, shards_of
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.commit.stores import ledger_of
 from tailrace.nouns import Identity
 from tailrace.sinks.lake.places import place_of
-from tailrace.wiring import LAKE
 
 NAME = "resolve"
 HELP = "Decide about a shard that stopped because a replay differed from its plan."

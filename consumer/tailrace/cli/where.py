@@ -9,9 +9,8 @@ import argparse
 import json
 import sys
 
-from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
 from tailrace.commit.stores import ledger_of
-from tailrace.sinks.lake.layout import QUARANTINE
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import Found, Search
 

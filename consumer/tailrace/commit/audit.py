@@ -13,13 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from tailrace.commit.committed import LAKE, CommitFile, Shard, StoredObject, commits_of, shards_of
+from tailrace.commit.committed import LAKE, QUARANTINE, CommitFile, Shard, StoredObject, commits_of, shards_of
 from tailrace.commit.plan import Counts, PositionsDigest, item_from_dict, lane_key
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
 
 READ_BYTES = 8 * 1024 * 1024
-QUARANTINE = "quarantine"
 NAMES_SHOWN = 5
 STEM = re.compile(r"(?P<shard>.+)-(?P<chain>\d{10})\.parquet")
 

@@ -14,6 +14,7 @@ from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import Identity
 
 LAKE = "lake"  # the lane whose commit files these are
+QUARANTINE = "quarantine"  # the table of what was rejected
 VERSION = 1
 
 

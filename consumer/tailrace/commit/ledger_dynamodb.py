@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.ports import WorldDenied
@@ -31,10 +30,7 @@ class DynamoLedger:
     @classmethod
     def connect(cls, table: str, *, region: str, endpoint: str = "") -> DynamoLedger:
         """Return the ledger over a client of its own."""
-        client = boto3.client(
-            "dynamodb", region_name=region, endpoint_url=endpoint or None, config=aws.config(CONNECTIONS)
-        )
-        return cls(client, table)
+        return cls(aws.client("dynamodb", region=region, endpoint=endpoint, connections=CONNECTIONS), table)
 
     def read(self, key: str) -> tuple[int, dict[str, Any]] | None:
         """Return (revision, item) as it stands now, or None."""

@@ -189,25 +189,15 @@ class _Aws:
     """The questions asked of AWS."""
 
     def __init__(self, settings: Settings) -> None:
-        import boto3  # noqa: PLC0415  children import this module for `epoch_of` alone
-
-        from tailrace.ops import aws  # noqa: PLC0415
+        from tailrace.ops import aws  # noqa: PLC0415  heavy: children import this module for `epoch_of` alone
 
         self._settings = settings
         self._aws = aws
         where = settings.aws
-
-        def client(service: str, endpoint: str, *, path_style: bool = False) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                region_name=settings.stream.region,
-                endpoint_url=endpoint or None,
-                config=aws.config(s3_path_style=path_style),
-            )
-
-        self._kinesis = client("kinesis", where.kinesis_endpoint)
-        self._dynamodb = client("dynamodb", where.dynamodb_endpoint)
-        self._s3 = client("s3", where.s3_endpoint, path_style=bool(where.s3_endpoint))
+        region = settings.stream.region
+        self._kinesis = aws.client("kinesis", region=region, endpoint=where.kinesis_endpoint)
+        self._dynamodb = aws.client("dynamodb", region=region, endpoint=where.dynamodb_endpoint)
+        self._s3 = aws.client("s3", region=region, endpoint=where.s3_endpoint)
 
     def stream_created_ms(self) -> int:
         """Return when the stream was made, in ms since 1970."""

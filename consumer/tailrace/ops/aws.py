@@ -5,8 +5,9 @@ botocore tries twice by itself; longer patience is the caller's, who knows when 
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -72,6 +73,16 @@ def config(connections: int = 10, *, s3_path_style: bool = False) -> Config:
         max_pool_connections=connections,
         retries={"total_max_attempts": 2, "mode": "standard"},
         s3={"addressing_style": "path" if s3_path_style else "auto"},
+    )
+
+
+def client(service: str, *, region: str, endpoint: str = "", connections: int = 10) -> Any:
+    """Return a client of a service. An endpoint other than AWS's is addressed by path, which matters to S3."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # the stubs want a literal
+        region_name=region,
+        endpoint_url=endpoint or None,
+        config=config(connections, s3_path_style=bool(endpoint)),
     )
 
 

@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tailrace.commit.committed import QUARANTINE
 from tailrace.nouns import Rows
 
-QUARANTINE = "quarantine"
 TOO_OLD, FUTURE = "too_old", "future"
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Athena and Spark read as null
 VALUE_CHARS_MAX = 64  # Redshift's load logs cut names at 256

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from tailrace.commit.ports import Body, Head, WorldDenied, WorldError
@@ -37,13 +36,8 @@ class S3Place:
 
     @classmethod
     def connect(cls, bucket: str, prefix: str, *, region: str, endpoint: str = "", threads: int = 4) -> S3Place:
-        """Return the place over a client of its own. An endpoint other than AWS's is addressed by path."""
-        client = boto3.client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint or None,
-            config=aws.config(threads + SPARE_CONNECTIONS, s3_path_style=bool(endpoint)),
-        )
+        """Return the place over a client of its own."""
+        client = aws.client("s3", region=region, endpoint=endpoint, connections=threads + SPARE_CONNECTIONS)
         return cls(client, bucket, prefix)
 
     def create(self, name: str, body: Body, meta: Mapping[str, str]) -> bool:
