@@ -23,7 +23,10 @@ def listens_on(pid: int) -> set[str]:
     """Return the addresses that a process listens on."""
     sockets = set()
     for fd in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(fd.readlink())
+        try:
+            target = str(fd.readlink())
+        except FileNotFoundError:  # the process closed it since it was listed
+            continue
         if target.startswith("socket:["):
             sockets.add(target[len("socket:[") : -1])
     found = set()
