@@ -14,7 +14,7 @@ from tailrace.kcl.protocol import DaemonGone, Records
 from tailrace.nouns import Identity
 from tailrace.rows.enrich import user_agent
 from tailrace.rows.pipeline import Pipeline
-from tailrace.schema.book import ENVELOPE
+from tailrace.rows.treatment import Treatment
 from tailrace.schema.load import load
 from tailrace.sinks.lake.filling import LakeFilling, LakeSink
 from tailrace.wiring import tune
@@ -43,8 +43,8 @@ def main(folder: Path, figures: Path) -> None:
     tune()
     contract = settings.Contract()
     book = load(str(SCHEMAS), contract)
-    pipeline = Pipeline(contract, book, settings.Limits(), IDENTITY)
-    sink = LakeSink.of(settings.Lake(), book.tables(), ENVELOPE)
+    pipeline = Pipeline(contract, book, settings.Limits(), IDENTITY, Treatment(enrichers=(user_agent.UserAgent(),)))
+    sink = LakeSink.of(settings.Lake(), book.tables(), book.envelope)
     user_agent.families("")  # its tables are read once
     stdin = lines.Stdin()
     gc.collect()

@@ -7,6 +7,8 @@ compare as text just as positions compare as numbers (sequence numbers have up t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -37,6 +39,13 @@ class Reason(NamedTuple):
     message: str  # for a person: what was found, what was expected
 
 
+class Redriven(msgspec.Struct, frozen=True, gc=False):
+    """What is known of an event that was rejected once and has been sent again."""
+
+    row_id: str  # of its reject, and of that one's own reject where there is one: the first
+    event_id: str  # the client's, or the row_id it had in place of one
+
+
 class Record(
     msgspec.Struct,
     gc=False,
@@ -55,6 +64,7 @@ class Record(
     arrival_ms: int
     partition_key: str | None = None
     fault: Reason | None = None
+    redriven: Redriven | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +80,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
     schema: str | None = None  # `<event type>/<version>` it was judged by
     tenant: str | None = None
     event_id: str | None = None
+    redrive_of: str | None = None  # row_id of the reject it was sent again from
 
 
 class Identity(NamedTuple):
@@ -106,3 +117,4 @@ class Outcome(NamedTuple):
     filtered: int
     reasons: Counter[tuple[str, str, str]]  # (event type or "", stage, keyword) -> events rejected (first reason)
     stored_by_type: Counter[str]
+    filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events

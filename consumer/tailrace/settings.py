@@ -7,15 +7,14 @@ Every key stands, with a comment, in `properties/reference.toml`; a test holds t
 from __future__ import annotations
 
 import difflib
-import math
-import re
 import tomllib
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from tailrace.settings_checks import CHECKS
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -72,9 +71,13 @@ class Contract(Section, frozen=True):
     user_id: tuple[str, ...] = ("user_id", "userId")
     session_id: tuple[str, ...] = ("session_id", "sessionId")
     user_agent: tuple[str, ...] = ("browser", "user_agent", "userAgent")
+    url: tuple[str, ...] = ("url", "page_url", "pageUrl", "path")
+    referer: tuple[str, ...] = ("referer", "referrer")
+    ip: tuple[str, ...] = ("ip", "ip_address", "ipAddress")
+    entities: tuple[str, ...] = ("contexts", "context", "entities")
     batch: tuple[str, ...] = ("events",)  # keys that hold a list of events
     payload: tuple[str, ...] = ("data",)  # what a self-describing event's schema judges
-    unknown_types: Literal["quarantine", "store"] = "quarantine"
+    unknown_types: Literal["quarantine", "store", "drop"] = "quarantine"
     default_tenant: str = "none"
 
 
@@ -90,7 +93,57 @@ class Limits(Section, frozen=True):
 class Schemas(Section, frozen=True):
     """The schema book."""
 
-    path: str = "properties/schemas"
+    path: str = "properties/schemas"  # a folder, or s3://bucket/prefix
+
+
+class Verdicts(Section, frozen=True):
+    """What becomes of an event that breaks its schema, by event type; `*` stands for any characters."""
+
+    lenient: tuple[str, ...] = ()  # stored, what is wrong with it in the column `findings`
+    drop: tuple[str, ...] = ()  # counted as filtered; all other types: rejected
+
+
+class Enrich(Section, frozen=True):
+    """What is added to every row."""
+
+    steps: tuple[str, ...] = ("user_agent",)  # in this order; also the names of plug-ins
+    internal_hosts: tuple[str, ...] = ()  # hosts whose links count as internal, with those below them
+    referers: str = ""  # a file of referer classes; empty: the one that comes with tailrace
+    geo: str = ""  # a MaxMind DB file
+    tenants: str = ""  # a JSON file: tenant -> attributes
+    fingerprint: tuple[str, ...] = ("event_type", "tenant", "user_id", "event_time")
+
+
+class Privacy(Section, frozen=True):
+    """What of a person is stored only altered."""
+
+    anonymise_ip: bool = False
+    ip_v4_bits: int = 24  # kept
+    ip_v6_bits: int = 48  # kept
+    pseudonyms: tuple[str, ...] = ()  # dotted paths of members that are replaced
+    keys: str = ""  # a JSON file: key name -> secret, base64
+    key: str = ""  # the name of the key in use
+
+
+class Dedup(Section, frozen=True):
+    """Which events count as repeated, and are filtered."""
+
+    by: Literal["", "event_id", "fingerprint"] = ""
+    table: str = ""  # a DynamoDB table; empty: only within a plan
+    ttl_h: float = 24.0
+
+
+class Routes(Section, frozen=True):
+    """Which events go where."""
+
+    path: str = ""  # a file or s3://bucket/key; empty: every event goes to the lake
+    json: str = ""  # the routes themselves, in place of a file
+
+
+class Refresh(Section, frozen=True):
+    """How often schemas, routes and lookup files are looked at again."""
+
+    every_s: float = 60.0  # 0: only at a start
 
 
 class Lake(Section, frozen=True):
@@ -105,6 +158,8 @@ class Lake(Section, frozen=True):
     future_hours: int = 1  # events further ahead go by arrival time, marked
     spool_memory_mb: int = 64  # bytes of closed row groups kept in memory; more go to disk
     upload_threads: int = 4
+    encryption: Literal["", "AES256", "aws:kms"] = ""  # asked of S3 for every object; empty: the bucket's own
+    kms_key: str = ""  # with aws:kms; empty: the account's
 
 
 class Flush(Section, frozen=True):
@@ -153,6 +208,12 @@ class Settings(Section, frozen=True):
     contract: Contract = Contract()
     limits: Limits = Limits()
     schemas: Schemas = Schemas()
+    verdicts: Verdicts = Verdicts()
+    enrich: Enrich = Enrich()
+    privacy: Privacy = Privacy()
+    dedup: Dedup = Dedup()
+    routes: Routes = Routes()
+    refresh: Refresh = Refresh()
     lake: Lake = Lake()
     flush: Flush = Flush()
     ledger: Ledger = Ledger()
@@ -276,89 +337,6 @@ def _expected(kind: Any) -> str:
 
 def _shown(value: object) -> str:
     return msgspec.json.encode(value).decode() if isinstance(value, str | bool | list | tuple) else str(value)
-
-
-# ---- what a value must be, beyond its type
-
-Check = tuple[Callable[[Any], bool], str]
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters; DynamoDB takes 255
-_ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
-_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
-
-
-def _between(low: float, high: float = math.inf) -> Check:
-    bound = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:.15g}"
-    return (lambda value: low <= value <= high and math.isfinite(value), bound)
-
-
-def _start_is_good(text: str) -> bool:
-    if text in {"TRIM_HORIZON", "now"}:
-        return True
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _lake_is_good(uri: str) -> bool:
-    return "://" not in uri or _BUCKET.fullmatch(uri) is not None
-
-
-def _paths_are_good(paths: tuple[str, ...]) -> bool:
-    return all(path.strip() and all(part for part in path.split(".")) for path in paths)
-
-
-_ENDPOINTS: Check = (lambda text: not text or bool(_ENDPOINT.fullmatch(text)), "http://host:port or https://host")
-_MORE_THAN_0: Check = (lambda value: 0 < value < math.inf, "more than 0")
-_PATHS: Check = (_paths_are_good, "dotted paths without empty parts")
-_PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
-
-CHECKS: Mapping[str, Check] = {
-    "stream.name": (lambda text: not text or bool(_NAME.fullmatch(text)), "1 to 128 of A-Z a-z 0-9 _ . -"),
-    "stream.region": (lambda text: bool(re.fullmatch(r"[a-z0-9-]+", text)), "a region, like eu-west-1"),
-    "stream.start": (_start_is_good, "TRIM_HORIZON, now, or a time with its zone, like 2026-01-31T00:00:00Z"),
-    "aws.credentials": (lambda text: bool(re.fullmatch(r"[^\s=]+(=[^\s=]+)?.*", text)), "a provider's class name"),
-    "aws.kinesis_endpoint": _ENDPOINTS,
-    "aws.dynamodb_endpoint": _ENDPOINTS,
-    "aws.s3_endpoint": _ENDPOINTS,
-    "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
-    "kcl.worker_id": _PLAIN,
-    "kcl.max_records": _between(1, 10_000),
-    "kcl.idle_ms": _between(200),
-    "kcl.failover_ms": _between(2000),
-    "kcl.lease_assignment_ms": _between(0),
-    "kcl.max_leases": _between(1),
-    "kcl.shutdown_grace_s": _between(1),
-    "kcl.turn_timeout_s": _between(1),
-    "kcl.heap_mb": (lambda value: value == 0 or value >= 64, "0, or at least 64"),
-    "kcl.line_mb": _between(1),
-    **{f"contract.{key}": _PATHS for key, kind in _hints(Contract).items() if get_origin(kind) is tuple},
-    "contract.event_type": (lambda paths: bool(paths) and _paths_are_good(paths), "one dotted path or more"),
-    "contract.default_tenant": (lambda text: bool(text.strip()), "some text"),
-    "limits.event_bytes_max": _between(1, 10 * MIB),
-    "limits.depth_max": _between(1, 250),  # orjson writes no more than 254 levels
-    "limits.properties_max": _between(1),
-    "limits.tenant_chars_max": _between(1, 1024),
-    "schemas.path": (lambda text: bool(text.strip()), "a folder"),
-    "lake.uri": (_lake_is_good, "s3://bucket/prefix or a directory"),
-    "lake.codec_level": _between(1, 22),
-    "lake.row_group_rows": _between(1),
-    "lake.past_days": _between(0),
-    "lake.future_hours": _between(0),
-    "lake.spool_memory_mb": _between(1),
-    "lake.upload_threads": _between(1, 64),
-    "flush.rows": _between(1),
-    "flush.bytes": _between(1),
-    "flush.age_s": _MORE_THAN_0,
-    "flush.objects": _between(1),
-    "ledger.table": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
-    "ledger.path": (lambda text: bool(text.strip()), "a file"),
-    "world.patience_s": _MORE_THAN_0,
-    "serve.host": (lambda text: bool(text.strip()), "a host name or an address"),
-    "serve.port": _between(0, 65_535),
-    "serve.silence_s": _MORE_THAN_0,
-}
 
 
 def _check(settings: Settings, sources: Mapping[tuple[str, str], str]) -> None:

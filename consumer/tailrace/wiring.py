@@ -8,17 +8,16 @@ from collections.abc import Callable
 import msgspec
 import pyarrow as pa
 
-from tailrace import __version__
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.committed import LAKE
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import LedgerStore, Place
+from tailrace.edition import Edition
 from tailrace.nouns import Identity
 from tailrace.ops.clock import Clock
 from tailrace.rows.pipeline import Pipeline
-from tailrace.schema.book import ENVELOPE, Book
 from tailrace.settings import Settings
 from tailrace.shard import Shard
 from tailrace.sinks.lake.filling import LakeSink
@@ -30,7 +29,7 @@ def shard_of(
     settings: Settings,
     identity: Identity,
     *,
-    book: Book,
+    edition: Edition,
     store: LedgerStore,
     place: Place,
     clock: Clock,
@@ -48,15 +47,15 @@ def shard_of(
         identity,
         LaneLedger(store, place, identity, LAKE),
         place,
-        LakeSink.of(lake, book.tables(), ENVELOPE),
+        LakeSink.of(lake, edition.book.tables(), edition.book.envelope),
         FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
-        digests=(("book", book.digest), ("code", __version__)),
+        digests=edition.digests,
         patience=lambda: Patience(clock, settings.world.patience_s, rng.random),
         say=say,
         alive=alive,
         uploads=lake.upload_threads,
     )
-    pipeline = Pipeline(settings.contract, book, settings.limits, identity)
+    pipeline = Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
     return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say)
 
 

@@ -6,6 +6,8 @@ from faults.simulation import PATIENCE_S, Kind, Scenery
 from support.pipelines import SCHEMAS
 from support.simulated_world import IDENTITY, Process
 from tailrace.commit.ports import Place
+from tailrace.edition import Edition
+from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import Book
 from tailrace.settings import Contract, Flush, Lake, Limits, Settings, World
 from tailrace.shard import Shard
@@ -44,7 +46,7 @@ def real_shard(process: Process, scenery: Scenery) -> Shard:
     return shard_of(
         settings,
         IDENTITY,
-        book=BOOK,
+        edition=Edition(BOOK, Treatment(), (("book", BOOK.digest),)),
         store=process.ledger,
         place=process.place,
         clock=process.clock,

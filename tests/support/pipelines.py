@@ -10,9 +10,12 @@ import orjson
 
 from tailrace import settings
 from tailrace.nouns import Identity, Outcome, Record
+from tailrace.rows.enrich.user_agent import UserAgent
 from tailrace.rows.pipeline import Pipeline
-from tailrace.schema.book import Book
+from tailrace.rows.treatment import Treatment
+from tailrace.schema.book import ENVELOPE, Book
 
+TREATMENT = Treatment(enrichers=(UserAgent(),))  # as the settings have it by default
 ARRIVAL_MS = 1_760_000_000_123
 IDENTITY = Identity("stream", "epoch-1", "shardId-000000000000")
 BIG_SEQUENCE = "49590338271490256608559692538361571095921575989136588898"
@@ -71,11 +74,14 @@ def pipeline(
     schemas: Schemas = SCHEMAS,
     *,
     limits: Mapping[str, int] | None = None,
+    treatment: Treatment = TREATMENT,
     **keys: Any,
 ) -> Pipeline:
     """Return a pipeline; `keys` are settings of the contract."""
     contract = settings.Contract(**keys)
-    return Pipeline(contract, Book(contract, schemas), settings.Limits(**(limits or {})), IDENTITY)
+    added = [field for one in treatment.enrichers for field in one.outputs if field.name not in ENVELOPE.names]
+    book = Book(contract, schemas, added)
+    return Pipeline(contract, book, settings.Limits(**(limits or {})), IDENTITY, treatment)
 
 
 def record(data: bytes | object, at: int = 0, sub: int = 0) -> Record:

@@ -52,8 +52,13 @@ GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
     Command("backfill", "run", "Feed files of JSON lines through the same pipeline."),
+    Command("init", "run", "Write settings and schemas that fit a sample of events."),
+    Command("check", "look", "Judge schemas, their fixtures and version steps, routes and settings, for CI."),
+    Command("explain", "look", "Say what becomes of events: verdict, schema, every reason, and the row."),
+    Command("quarantine", "look", "List, show or count what was rejected."),
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
+    Command("redrive", "mend", "Mend what was rejected and send it again."),
     Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
 )
 

@@ -99,8 +99,8 @@ class _Work:
 
     def __init__(self, settings: Settings, progress: Progress, *, again: bool) -> None:
         from tailrace.commit.stores import ledger_of  # noqa: PLC0415
+        from tailrace.edition import load  # noqa: PLC0415
         from tailrace.ops.clock import SystemClock  # noqa: PLC0415
-        from tailrace.schema.load import load  # noqa: PLC0415
         from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
         from tailrace.wiring import tune  # noqa: PLC0415
 
@@ -109,7 +109,7 @@ class _Work:
         self._progress = progress
         self._again = again
         self._clock = SystemClock()
-        self._book = load(settings.schemas.path, settings.contract)
+        self._edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
         self._epoch = _epoch(settings, self._store, self._clock.now_ms())
         self._place = place_of(settings)
@@ -177,7 +177,7 @@ class _Work:
         shard = shard_of(
             self._settings,
             Identity(STREAM, self._epoch, source.shard),
-            book=self._book,
+            edition=self._edition,
             store=self._store,
             place=self._place,
             clock=self._clock,

@@ -239,12 +239,12 @@ def main(argv: list[str]) -> Never:
 
 
 def _run(settings: settings_module.Settings, log: logs.Log) -> None:
-    from tailrace.commit.stores import ledger_of  # noqa: PLC0415 - heavy imports come after the pipe is safe
+    from tailrace import edition as editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
+    from tailrace.commit.stores import ledger_of  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
     from tailrace.nouns import Identity  # noqa: PLC0415
-    from tailrace.schema.load import load  # noqa: PLC0415
     from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
     from tailrace.wiring import shard_of, tune  # noqa: PLC0415
 
@@ -256,16 +256,18 @@ def _run(settings: settings_module.Settings, log: logs.Log) -> None:
             os._exit(EXIT_FAILED)
 
     clock = LeashedClock(alive)
-    book = load(settings.schemas.path, settings.contract)
+    edition = editions.load(settings)
     store = ledger_of(settings, file_run=False)
     epoch = bearing(settings, clock)(lambda: epoch_of(settings, store))
     place = place_of(settings)
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
-        watch = Watch(shard_id, log, clock, frozenset(book.types()))
+        watch = Watch(shard_id, log, clock, frozenset(edition.book.types()))
         life.say = watch
-        return shard_of(settings, identity, book=book, store=store, place=place, clock=clock, say=watch, alive=alive)
+        return shard_of(
+            settings, identity, edition=edition, store=store, place=place, clock=clock, say=watch, alive=alive
+        )
 
     life = Life(
         daemon,

@@ -164,9 +164,9 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
 
 
 def _book(settings: Settings) -> None:
-    from tailrace.schema.load import load  # noqa: PLC0415  heavy
+    from tailrace.edition import load  # noqa: PLC0415  heavy
 
-    book = load(settings.schemas.path, settings.contract)
+    book = load(settings).book
     log.info("read the schemas", path=settings.schemas.path, tables=len(book.tables()))
 
 

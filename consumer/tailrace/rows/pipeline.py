@@ -14,8 +14,10 @@ import msgspec
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rejected, Rows
 from tailrace.rows import columns
 from tailrace.rows.decode import Decoder, Events, Spoilt
+from tailrace.rows.redriven import PREFIX, unwrapped
 from tailrace.rows.rejects import quarantine_rows
 from tailrace.rows.shape import Group, Refused, Shape
+from tailrace.rows.treatment import Treatment
 from tailrace.schema import contract as contracts
 from tailrace.schema.book import Book, Page, unknown_page
 from tailrace.schema.contract import Named, held_path, shortened, shown
@@ -24,6 +26,7 @@ from tailrace.settings import Contract, Limits
 UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics must be few
 UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
 NAME_CHARS_MAX: Final = 256  # of what a reject's row says of its event; the bytes say the rest
+_PLAIN: Final = Treatment()
 _TEXT: Final = frozenset((str,))
 _TEXT_OR_NOT: Final = frozenset((str, type(None)))
 
@@ -31,17 +34,20 @@ _TEXT_OR_NOT: Final = frozenset((str, type(None)))
 class Pipeline:
     """Takes chunks of records; holds nothing of them between calls."""
 
-    def __init__(self, contract: Contract, book: Book, limits: Limits, identity: Identity) -> None:
+    def __init__(
+        self, contract: Contract, book: Book, limits: Limits, identity: Identity, treatment: Treatment = _PLAIN
+    ) -> None:
         if contract != book.contract:
             raise ValueError("the schema book was loaded with another contract")
         self._contract = contracts.Contract(contract)
-        self._book, self._limits, self._identity = book, limits, identity
+        self._book, self._limits, self._identity, self._treatment = book, limits, identity, treatment
         self._decoder = Decoder(self._contract, limits, book)
         self._shapes: dict[tuple[str, str | None, bool], Shape] = {}
         self._unknown_shapes: dict[tuple[str, str | None, bool], Shape] = {}
 
     def __call__(self, records: Sequence[Record]) -> Outcome:
         """Return the rows of records, rejects among them."""
+        records = [unwrapped(record) if record.data.startswith(PREFIX) else record for record in records]
         events, spoilt = self._decoder.decode(records)
         rejected = [self._of_spoilt(one) for one in spoilt]
         rows: list[Rows] = []
@@ -61,7 +67,17 @@ class Pipeline:
 
     def internal(self, record: Record, reason: Reason) -> Outcome:
         """Return the outcome of a record that this code cannot process: one reject of its whole."""
-        spoilt = Rejected((reason,), record.sequence, record.sub, 0, record.arrival_ms, record.data)
+        record = unwrapped(record)
+        spoilt = Rejected(
+            (reason,),
+            record.sequence,
+            record.sub,
+            0,
+            record.arrival_ms,
+            record.data,
+            event_id=_id(record, None),
+            redrive_of=_of(record),
+        )
         return self._outcome([], Counter(), [spoilt])
 
     def _outcome(self, rows: list[Rows], stored: Counter[str], rejected: list[Rejected]) -> Outcome:
@@ -128,11 +144,12 @@ class Pipeline:
             return Reason("contract", "unknown_type", "$", message)
         if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
             self._unknown_shapes.clear()
-        shape = self._unknown_shapes[key] = self._new_shape(unknown_page(named.event_type, named.version), named)
+        page = unknown_page(named.event_type, named.version, self._book.envelope)
+        shape = self._unknown_shapes[key] = self._new_shape(page, named)
         return shape
 
     def _new_shape(self, page: Page, named: Named) -> Shape:
-        return Shape(page, self._contract, self._limits, self._identity, enclosed=named.enclosed)
+        return Shape(page, self._contract, self._limits, self._identity, self._treatment, enclosed=named.enclosed)
 
     def _unwrapped(self, group: Group, named: Named, rejected: list[Rejected]) -> Group:
         """Return self-describing events with their payloads as events."""
@@ -179,7 +196,8 @@ class Pipeline:
             event_type=_short(page.event_type),
             schema=None if page.judge is None else page.name,
             tenant=_short(shape.name_of("tenant", one.event, one.outer)),
-            event_id=_short(shape.name_of("event_id", one.event, one.outer)),
+            event_id=_id(one.record, shape.name_of("event_id", one.event, one.outer)),
+            redrive_of=_of(one.record),
         )
 
     def _of_spoilt(self, one: Spoilt) -> Rejected:
@@ -208,12 +226,22 @@ class Pipeline:
             event_type=None if named is None else _short(named.event_type),
             schema=_short(schema),
             tenant=_short(columns.text(self._contract.field("tenant", event))),
-            event_id=_short(columns.text(self._contract.field("event_id", event))),
+            event_id=_id(record, columns.text(self._contract.field("event_id", event))),
+            redrive_of=_of(record),
         )
 
 
 def _short(text: str | None) -> str | None:
     return text if text is None else shortened(text, NAME_CHARS_MAX)
+
+
+def _id(record: Record, event_id: str | None) -> str | None:
+    """Return the event's own id, or the one it had before it was sent again."""
+    return _short(event_id or (record.redriven.event_id if record.redriven else event_id))
+
+
+def _of(record: Record) -> str | None:
+    return record.redriven.row_id if record.redriven else None
 
 
 _FIELD_OF: Final = {"version": "schema_version", "unknown_type": "event_type"}

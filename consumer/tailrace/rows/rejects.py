@@ -46,6 +46,7 @@ def quarantine_rows(rejected: Sequence[Rejected], identity: Identity) -> Rows:
         "event_id": [one.event_id for one in rejected],
         "shard": [identity.shard] * len(rejected),
         "position": positions,
+        "redrive_of": [one.redrive_of for one in rejected],
         "raw": [one.raw for one in rejected],
     }
     arrays = [

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from tailrace.nouns import Identity, Reason, Record, Rows
 from tailrace.rows import columns, times
-from tailrace.rows.enrich import user_agent
+from tailrace.rows.enrich.port import FIELDS as READABLE
 from tailrace.rows.rejects import row_ids
-from tailrace.schema.book import ENVELOPE, TIME, Page
+from tailrace.rows.treatment import Treatment
+from tailrace.schema.book import TIME, Page
 from tailrace.schema.contract import FIELDS, LIFTED, Contract, Path, find, held_path, look, shown
 from tailrace.schema.validate import judge
 from tailrace.settings import Limits
@@ -71,8 +72,19 @@ class Refused(NamedTuple):
 class Shape:
     """One schema's way from events to rows."""
 
-    def __init__(self, page: Page, contract: Contract, limits: Limits, identity: Identity, *, enclosed: bool) -> None:
+    def __init__(
+        self,
+        page: Page,
+        contract: Contract,
+        limits: Limits,
+        identity: Identity,
+        treatment: Treatment,
+        *,
+        enclosed: bool,
+    ) -> None:
         self.page, self.enclosed = page, enclosed
+        self._enrichers, self._mask = treatment.enrichers, treatment.mask
+        self._text_inputs = frozenset(name for one in self._enrichers for name in one.inputs).intersection(READABLE)
         self._limits, self._identity = limits, identity
         self._event_type = pa.scalar(page.event_type)
         self._version = pa.scalar(page.version or None, pa.string())
@@ -113,7 +125,7 @@ class Shape:
             guilty = {*wrong, *late}
             if not guilty:
                 try:
-                    return self._table_rows(group, tenants, event_times, self._member_columns(group)), refused
+                    return self._table_rows(group, tenants, event_times), refused
                 except columns.Unfit:
                     guilty = {at for at, e in enumerate(group.events) if columns.misfits(self.page.fields, e)}
                     if not guilty:  # no value is to blame, so the mistake is ours
@@ -182,12 +194,20 @@ class Shape:
             columns.build(field.kind, read(events)) for field, read in zip(fields, self._members, strict=True)
         ]  # fmt: skip
 
-    def _table_rows(self, group: Group, tenants: list[str], event_time: pa.Array, members: list[pa.Array]) -> Rows:
-        count, identity, page = len(group.events), self._identity, self.page
+    def _table_rows(self, whole: Group, tenants: list[str], event_time: pa.Array) -> Rows:
+        count, identity, page = len(whole.events), self._identity, self.page
+        group = self._masked(whole)
+        members = self._member_columns(group)
         received = columns.int64s([record.arrival_ms * 1000 for record in group.records]).view(TIME)
         positions = [f"{r.sequence}/{r.sub}/{at}" for r, at in zip(group.records, group.indexes, strict=True)]
         row_id = pa.array(row_ids(identity, positions), pa.string())
         event_ids = self._read["event_id"](group)
+        redriven = any(record.redriven for record in group.records)
+        if redriven:
+            event_ids = [
+                (value or record.redriven.event_id) if record.redriven else value
+                for value, record in zip(event_ids, group.records, strict=True)
+            ]
         event_id = columns.texts(event_ids)
         if None in event_ids or "" in event_ids:
             event_id = pc.if_else(pc.equal(pc.fill_null(event_id, ""), ""), row_id, event_id)
@@ -208,10 +228,34 @@ class Shape:
             "position": pa.array(positions, pa.string()),
             "extra": self._extra(group),
         }
-        agents = user_agent.columns(self._read["user_agent"](group))
-        known |= zip(("ua_family", "os_family", "device_family"), agents, strict=True)
-        arrays = [known[name] for name in ENVELOPE.names] + members
-        return Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=page.table.schema))
+        if redriven:
+            marks = [record.redriven.row_id if record.redriven else None for record in group.records]
+            known["redrive_of"] = pa.array(marks, pa.string())
+        schema = page.table.schema
+        known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
+        self._enrich(known, whole)
+        arrays = [known[field.name] if field.name in known else pa.nulls(count, field.type) for field in schema]
+        return Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def _masked(self, group: Group) -> Group:
+        """Return the events as they may be stored. The originals stay as they came: reasons speak of them."""
+        mask = self._mask
+        if mask is None:
+            return group
+        events = [mask(event) for event in group.events]
+        outers = events if group.outers is group.events else [mask(outer) for outer in group.outers]
+        batches = [batch and mask(batch) for batch in group.batches]
+        return group._replace(events=events, outers=outers, batches=batches)
+
+    def _enrich(self, known: dict[str, pa.Array], whole: Group) -> None:
+        """Run the steps in order over the columns so far, and add what they make."""
+        if not self._enrichers:
+            return
+        inputs = {name: _only_texts(self._read[name](whole)) for name in self._text_inputs}
+        nothing = pa.nulls(len(whole.events), pa.string())
+        for enricher in self._enrichers:
+            made = enricher({name: inputs.get(name, known.get(name, nothing)) for name in enricher.inputs})
+            known |= {name: made[name] for name in enricher.outputs.names}
 
     # ---- what no column holds
 
@@ -249,6 +293,14 @@ class Shape:
         """Return the member that is the payload; None when it stands deeper, and the whole member is kept."""
         path = next((path for path in self._payload_paths if find(outer, path) is not None), ())
         return path[0] if len(path) == 1 else None
+
+
+def _only_texts(values: list[Any]) -> pa.Array:
+    """Return what is text as a column, null for all else."""
+    try:
+        return pa.array(values, pa.string())
+    except pa.ArrowTypeError:
+        return pa.array([value if type(value) is str else None for value in values], pa.string())
 
 
 def _holder(paths: tuple[Path, ...], event: dict[str, Any], held: set[str]) -> bool:

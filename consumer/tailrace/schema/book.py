@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -39,13 +39,34 @@ ENVELOPE: Final = pa.schema([
     ("session_id", pa.string()),
     ("shard", pa.string()),
     ("position", pa.string()),  # <sequence>/<sub>/<index>
+    ("redrive_of", pa.string()),  # row_id of the reject that was mended and sent again
+    ("findings", pa.string()),  # JSON text: what is wrong with an event that was stored leniently
     ("ua_family", pa.string()),
     ("os_family", pa.string()),
     ("device_family", pa.string()),
+    ("bot", pa.bool_()),
+    ("url_host", pa.string()),
+    ("url_path", pa.string()),
+    ("utm_source", pa.string()),
+    ("utm_medium", pa.string()),
+    ("utm_campaign", pa.string()),
+    ("utm_term", pa.string()),
+    ("utm_content", pa.string()),
+    ("referer_host", pa.string()),
+    ("referer_class", pa.string()),  # internal, search, social, email, paid, other
+    ("referer_source", pa.string()),  # Google, Facebook, ...
+    ("geo_country", pa.string()),  # ISO 3166-1, two letters
+    ("geo_region", pa.string()),  # ISO 3166-2, without the country
+    ("geo_city", pa.string()),
+    ("tenant_attributes", pa.string()),  # JSON text
+    ("fingerprint", pa.string()),  # 128-bit hash of the settings' fields, in hex
+    ("entities", pa.string()),  # JSON text: the self-describing things around an event
     ("extra", pa.string()),  # JSON text of what no column holds
 ])  # fmt: skip
 ENVELOPE_DICTIONARY: Final = (
     "tenant", "event_type", "schema_version", "time_source", "shard", "ua_family", "os_family", "device_family",
+    "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referer_host",
+    "referer_class", "referer_source", "geo_country", "geo_region", "geo_city", "tenant_attributes",
 )  # fmt: skip
 SORT: Final = "tenant"
 
@@ -65,6 +86,7 @@ QUARANTINE: Final = Table(
         ("event_id", pa.string()),
         ("shard", pa.string()),
         ("position", pa.string()),
+        ("redrive_of", pa.string()),
         ("raw", pa.binary()),
     ]),
     dictionary=("stage", "keyword", "path", "message", "reasons", "event_type", "schema", "tenant", "shard"),
@@ -100,9 +122,18 @@ class Page(NamedTuple):
 class Book:
     """All schemas, by event type and version."""
 
-    def __init__(self, contract: settings.Contract, sources: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
-        """Take parsed schemas by (event type, version). Raises BookError naming `<type>/<version>.json`."""
+    def __init__(
+        self,
+        contract: settings.Contract,
+        sources: Mapping[tuple[str, str], Mapping[str, Any]],
+        added: Sequence[pa.Field] = (),
+    ) -> None:
+        """Take parsed schemas by (event type, version). Raises BookError naming `<type>/<version>.json`.
+
+        `added` are columns that plug-ins fill: they stand after the envelope in every table of events.
+        """
         self.contract = contract
+        self.envelope = pa.schema([*ENVELOPE, *added])
         self._pages: dict[str, dict[str, Page]] = {}
         self._tables: dict[str, Table] = {QUARANTINE.name: QUARANTINE}
         paths = Contract(contract).paths
@@ -135,7 +166,7 @@ class Book:
                 raise BookError(f"{where}: {error}") from None
             except (TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise BookError(f"{where}: no usable schema: {error}") from None
-        table = _table(f"{safe(event_type)}/v{major}", columns)
+        table = _table(f"{safe(event_type)}/v{major}", columns, self.envelope)
         if any(name.casefold() == table.name.casefold() for name in self._tables):
             where = f"{event_type}/{next(iter(versions))}.json"
             raise BookError(f"{where}: another type has the table {table.name} already")
@@ -180,13 +211,13 @@ class Book:
         return next(reversed(pages.values())) if version is None else pages.get(version)
 
 
-def unknown_page(event_type: str, version: str | None) -> Page:
+def unknown_page(event_type: str, version: str | None, envelope: pa.Schema = ENVELOPE) -> Page:
     """Return the page of a type without a schema: envelope columns, everything else in `extra`."""
     return Page(
         event_type=event_type,
         version=version or "",
         judge=None,
-        table=_table(f"{safe(event_type)}/v0", ()),
+        table=_table(f"{safe(event_type)}/v0", (), envelope),
         fields=(),
         declared=frozenset(),
         closed=False,
@@ -231,9 +262,9 @@ def _lifted(
     return out
 
 
-def _table(name: str, columns: Iterable[Field]) -> Table:
+def _table(name: str, columns: Iterable[Field], envelope: pa.Schema) -> Table:
     """Return the table of a major: the envelope, then the members. A name that is taken gets a number."""
-    taken = set(ENVELOPE.names)
+    taken = {column.casefold() for column in envelope.names}
     added: list[pa.Field] = []
     dictionary = list(ENVELOPE_DICTIONARY)
     for field in columns:
@@ -245,7 +276,7 @@ def _table(name: str, columns: Iterable[Field]) -> Table:
         taken.add(column.casefold())
         added.append(pa.field(column, arrow(field.kind)))
         dictionary += dictionary_paths(column, field)
-    return Table(name, pa.schema([*ENVELOPE, *added]), tuple(dictionary), sort=SORT)
+    return Table(name, pa.schema([*envelope, *added]), tuple(dictionary), sort=SORT)
 
 
 def _digest(contract: settings.Contract, sources: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:

@@ -20,7 +20,7 @@ LookAll = Callable[[Sequence[Any]], list[Any]]
 # Fields that have an envelope column which holds the member's value. The user agent has none: only what it says of
 # its owner's device is a column, so the member itself stays one too.
 LIFTED: Final = ("event_type", "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id")
-FIELDS: Final = (*LIFTED, "user_agent")
+FIELDS: Final = (*LIFTED, "user_agent", "url", "referer", "ip")
 
 _IGLU: Final = re.compile(r"iglu:[A-Za-z0-9_.-]+/([A-Za-z0-9_-]+)/[A-Za-z0-9_-]+/([0-9]+-[0-9]+-[0-9]+)")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,6 +50,7 @@ class Contract:
         self.payload_paths = tuple(tuple(path.split(".")) for path in section.payload)
         self.batch_keys: tuple[str, ...] = section.batch
         self.store_unknown = section.unknown_types == "store"
+        self.drop_unknown = section.unknown_types == "drop"
         self._type, self._version = look(self.paths["event_type"]), look(self.paths["schema_version"])
         self.types, self.versions = look_all(self.paths["event_type"]), look_all(self.paths["schema_version"])
         self.payload = look(self.payload_paths)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from tailrace import settings
 from tailrace.schema.book import Book, BookError
@@ -13,7 +15,7 @@ from tailrace.schema.book import Book, BookError
 _DEFAULT = settings.Contract()
 
 
-def load(path: str, contract: settings.Contract = _DEFAULT) -> Book:
+def load(path: str, contract: settings.Contract = _DEFAULT, added: Sequence[pa.Field] = ()) -> Book:
     """Return the book of a folder. Raises BookError: one line, the file and what is wrong with it.
 
     The contract decides which members become envelope columns. Files that are hidden or do not end in `.json` are
@@ -28,7 +30,7 @@ def load(path: str, contract: settings.Contract = _DEFAULT) -> Book:
             for file in sorted(folder.glob("*.json")):
                 sources[folder.name, file.stem] = _read(file)
     try:
-        return Book(contract, sources)
+        return Book(contract, sources, added)
     except BookError as error:
         raise BookError(f"{root / str(error)}") from None
 

@@ -5,8 +5,9 @@ The cache must be larger than the number of texts in use: below that it thrashes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from importlib.metadata import version
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -43,11 +44,19 @@ def families(text: str) -> Families:
     )
 
 
-def columns(texts: Sequence[object]) -> list[pa.Array]:
-    """Return the columns ua_family, os_family, device_family; null where there is no text."""
-    found = [families(text) if type(text) is str else _NOTHING for text in texts]
-    return [pa.array(column, pa.string()) for column in zip(*found, strict=True)] if found else [_EMPTY] * 3
+class UserAgent:
+    """The step `user_agent`: three families; null where there is no text."""
 
+    name = "user_agent"
+    inputs = ("user_agent",)
+    outputs = pa.schema([("ua_family", pa.string()), ("os_family", pa.string()), ("device_family", pa.string())])
+    digest = f"ua-parser {version('ua-parser')}, ua-parser-rs {version('ua-parser-rs')}"
 
-_NOTHING: Final = (None, None, None)
-_EMPTY: Final = pa.array([], pa.string())
+    def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
+        texts = columns["user_agent"].dictionary_encode()
+        found = [families(text) for text in texts.dictionary.to_pylist()]
+        made = [[one[at] for one in found] for at in range(len(self.outputs))]
+        return {
+            field.name: pa.array(values, field.type).take(texts.indices)
+            for field, values in zip(self.outputs, made, strict=True)
+        }

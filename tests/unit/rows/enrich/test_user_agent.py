@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from tailrace.rows.enrich import user_agent
@@ -35,8 +36,9 @@ def test_families(text: str, expected: tuple[str, str, str]) -> None:
 
 
 def test_columns_align_with_the_texts() -> None:
-    browser, system, device = user_agent.columns([CHROME, None, 7, PHONE])
-    assert browser.to_pylist() == ["Chrome", None, None, "Mobile Safari"]
-    assert system.to_pylist() == ["Windows", None, None, "iOS"]
-    assert device.to_pylist() == ["Other", None, None, "iPhone"]
-    assert [len(column) for column in user_agent.columns([])] == [0, 0, 0]
+    made = user_agent.UserAgent()({"user_agent": pa.array([CHROME, None, CHROME, PHONE], pa.string())})
+    assert made["ua_family"].to_pylist() == ["Chrome", None, "Chrome", "Mobile Safari"]
+    assert made["os_family"].to_pylist() == ["Windows", None, "Windows", "iOS"]
+    assert made["device_family"].to_pylist() == ["Other", None, "Other", "iPhone"]
+    nothing = user_agent.UserAgent()({"user_agent": pa.array([], pa.string())})
+    assert [column.to_pylist() for column in nothing.values()] == [[], [], []]

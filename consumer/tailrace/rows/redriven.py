@@ -1,0 +1,40 @@
+"""Events that were rejected once and are sent again. Rule: the bytes around them are ours, the event's are kept as are.
+
+One record holds one such event: `{"$tailrace":{"row_id":..,"event_id":..},"raw":"<base64>"}`. Only `redrive` writes
+such records; what begins like one and is none is treated as any record.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tailrace.nouns import Record, Redriven
+
+PREFIX: Final = b'{"$tailrace":{'
+
+
+class _Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mark: Redriven = msgspec.field(name="$tailrace")
+    raw: bytes
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(_Wrapped).decode
+
+
+def wrap(mark: Redriven, raw: bytes) -> bytes:
+    """Return the record that sends an event again."""
+    return _ENCODE(_Wrapped(mark, raw))
+
+
+def unwrapped(record: Record) -> Record:
+    """Return the record as if the event had come by itself, with its mark; the record itself where it is none."""
+    if record.fault is not None or not record.data.startswith(PREFIX):
+        return record
+    try:
+        found = _DECODE(record.data)
+    except msgspec.DecodeError:  # a ValidationError is one
+        return record
+    return msgspec.structs.replace(record, data=found.raw, redriven=found.mark)

@@ -1,0 +1,50 @@
+"""How events are treated beyond their schema. Rule: chosen once, by settings; a shard's pipeline only obeys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from enum import Enum
+from fnmatch import translate
+from typing import Any, NamedTuple
+
+from tailrace.rows.enrich.port import Enricher
+from tailrace.settings import Verdicts
+
+Mask = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Verdict(Enum):
+    """What becomes of an event that breaks its schema."""
+
+    REJECT = "reject"
+    LENIENT = "lenient"  # stored, what is wrong with it in `findings`
+    DROP = "drop"  # counted as filtered
+
+
+class Treatment(NamedTuple):
+    """Verdicts by event type, what is added to rows, and what of a person is altered."""
+
+    verdict: Callable[[str], Verdict] = lambda _event_type: Verdict.REJECT
+    enrichers: tuple[Enricher, ...] = ()
+    mask: Mask | None = None  # returns an altered copy of an event, or the event itself
+
+
+def verdicts(section: Verdicts) -> Callable[[str], Verdict]:
+    """Return what says the verdict of a type. A type that is named in both lists is stored."""
+    lenient, drop = _matcher(section.lenient), _matcher(section.drop)
+
+    def verdict(event_type: str) -> Verdict:
+        if lenient(event_type):
+            return Verdict.LENIENT
+        return Verdict.DROP if drop(event_type) else Verdict.REJECT
+
+    return verdict
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what says whether a text fits one of some patterns, whose `*` stands for any characters."""
+    if not patterns:
+        return lambda _text: False
+    one = re.compile("|".join(translate(pattern) for pattern in patterns))
+    return lambda text: one.fullmatch(text) is not None
