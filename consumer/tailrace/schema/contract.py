@@ -23,6 +23,7 @@ LIFTED: Final = ("event_type", "schema_version", "event_id", "event_time", "tena
 FIELDS: Final = (*LIFTED, "user_agent", "url", "referer", "ip")
 
 _IGLU: Final = re.compile(r"iglu:[A-Za-z0-9_.-]+/([A-Za-z0-9_-]+)/[A-Za-z0-9_-]+/([0-9]+-[0-9]+-[0-9]+)")
+_CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS: Final = {
     dict: "an object", list: "an array", str: "text", int: "a number", float: "a number", bool: "true or false",
@@ -173,7 +174,7 @@ def json_path(parts: Sequence[str | int]) -> str:
         else:
             quoted = _cut(part, SHOWN_CHARS).replace("\\", "\\\\").replace("'", "\\'")
             out.append(f"['{quoted}']")
-    return _encodable("".join(out))
+    return one_line("".join(out))
 
 
 def shown(value: object) -> str:
@@ -183,7 +184,7 @@ def shown(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):
-        return f'"{shortened(value)}"'
+        return f'"{one_line(shortened(value))}"'
     return _KINDS.get(type(value), type(value).__name__)
 
 
@@ -194,6 +195,11 @@ def shortened(text: str, chars_max: int = SHOWN_CHARS) -> str:
 
 def _cut(text: str, chars_max: int) -> str:
     return text if len(text) <= chars_max else f"{text[:chars_max]}... ({len(text)} characters)"
+
+
+def one_line(text: str) -> str:
+    """Return a text that can be written, on one line."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), _encodable(text))
 
 
 def _encodable(text: str) -> str:

@@ -7,16 +7,15 @@ line of `judge` without anything else noticing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
 from tailrace.nouns import Reason
-from tailrace.schema.contract import json_path, shortened
+from tailrace.schema.contract import shortened
+from tailrace.schema.messages import MESSAGE_CHARS_MAX, REASONS_MAX, Explainer
 
-MESSAGE_CHARS_MAX: Final = 300
-REASONS_MAX: Final = 100  # of one event; a hostile event can have as many as it has members
+__all__ = ["MESSAGE_CHARS_MAX", "REASONS_MAX", "Judge", "SchemaError", "compiled", "judge"]
 REGEX_BYTES_MAX: Final = 1 << 20  # a compiled pattern's; a larger one makes the schema unusable
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 IGLU_DRAFT: Final = "http://json-schema.org/draft-04/schema#"
@@ -26,6 +25,7 @@ class Judge(NamedTuple):
     """A compiled schema."""
 
     validator: jsonschema_rs.Validator
+    explainer: Explainer
 
 
 class SchemaError(Exception):
@@ -47,7 +47,7 @@ def compiled(schema: Mapping[str, Any]) -> Judge:
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:
         what = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
         raise SchemaError(shortened(" ".join(what.split()), MESSAGE_CHARS_MAX)) from None
-    return Judge(validator)
+    return Judge(validator, Explainer(plain))
 
 
 def judge(schema: Judge, instances: Sequence[object]) -> dict[int, tuple[Reason, ...]]:
@@ -59,7 +59,4 @@ def judge(schema: Judge, instances: Sequence[object]) -> dict[int, tuple[Reason,
 
 
 def _reasons(schema: Judge, instance: object) -> list[Reason]:
-    return [
-        Reason("schema", error.kind.name, json_path(error.instance_path), shortened(error.message, MESSAGE_CHARS_MAX))
-        for error in islice(schema.validator.iter_errors(instance), REASONS_MAX)
-    ]
+    return schema.explainer.reasons(schema.validator.iter_errors(instance))

@@ -48,9 +48,13 @@ BAD: dict[str, tuple[bytes | object, tuple[str, str, str], str]] = {
     "wrong type": (
         click(target={"id": "el", "x": "12"}),
         ("schema", "type", "$.target.x"),
-        '"12" is not of type "integer"',
+        'found the text "12", expected a whole number',
     ),
-    "missing": (click(target={}), ("schema", "required", "$.target"), '"id" is a required property'),
+    "missing": (
+        click(target={}),
+        ("schema", "required", "$.target.id"),
+        'found no member "id", expected one: text',
+    ),
     "integer beyond 64 bits": (
         b'{"eventType":"click","data":{"a":[123456789012345678901]}}',
         ("parse", "integer_range", "$.data.a[0]"),
@@ -111,8 +115,8 @@ BAD: dict[str, tuple[bytes | object, tuple[str, str, str], str]] = {
     ),
     "a payload that breaks its schema": (
         {"schema": "iglu:com.acme/order/jsonschema/1-0-0", "data": {"total": 1}},
-        ("schema", "required", "$.data"),
-        '"order_id" is a required property',
+        ("schema", "required", "$.data.order_id"),
+        'found no member "order_id", expected one: text',
     ),
     "empty": (b"", ("decode", "empty", "$"), "found 0 bytes and no event, expected JSON"),
     "blank": (b" \n", ("decode", "empty", "$"), "found 2 bytes and no event, expected JSON"),
@@ -197,7 +201,7 @@ def test_a_reject_has_every_reason_and_says_whose_it_is() -> None:
     assert set(reasons[2:]) == {
         ("schema", "type", "$.path"),
         ("schema", "type", "$.target.x"),
-        ("schema", "required", "$.target"),
+        ("schema", "required", "$.target.id"),
     }
     assert (row["event_type"], row["schema"], row["event_id"], row["tenant"]) == ("click", "click/1-0-0", "e-1", "7")
     assert outcome.reasons == {("click", "contract", "tenant"): 1}
