@@ -13,10 +13,12 @@ from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.enrich.user_agent import UserAgent
 from tailrace.rows.treatment import Treatment, verdicts
 from tailrace.schema.book import ENVELOPE, Book
-from tailrace.schema.load import load as load_book
+from tailrace.schema.load import concerns, load_files
+from tailrace.schema.source import Files
 from tailrace.settings import Settings, SettingsError
 
-BUILT_IN: dict[str, Callable[[Settings], Enricher]] = {"user_agent": lambda _settings: UserAgent()}
+# What makes a step. Files are read through `Files` alone: what it read takes part in the edition's stamp.
+BUILT_IN: dict[str, Callable[[Settings, Files], Enricher]] = {"user_agent": lambda _settings, _files: UserAgent()}
 
 
 class Edition(NamedTuple):
@@ -27,18 +29,20 @@ class Edition(NamedTuple):
     digests: tuple[tuple[str, str], ...]  # by name, sorted
 
 
-def load(settings: Settings) -> Edition:
+def load(settings: Settings, files: Files | None = None) -> Edition:
     """Read everything that the settings name. Raises BookError, SettingsError: one line; WorldError, WorldDenied."""
-    enrichers = tuple(_enricher(settings, step) for step in settings.enrich.steps)
+    files = files or Files.of(settings)
+    enrichers = tuple(_enricher(settings, files, step) for step in settings.enrich.steps)
     added = [field for one in enrichers for field in one.outputs if field.name not in ENVELOPE.names]
-    book = load_book(settings.schemas.path, settings.contract, added)
+    path = settings.schemas.path
+    book = load_files(files.folder(path, concerns), settings.contract, added, origin=path)
     digests = {"book": book.digest, "code": __version__}
     digests |= {f"enrich/{one.name}": one.digest for one in enrichers}
     treatment = Treatment(verdicts(settings.verdicts), enrichers)
     return Edition(book, treatment, tuple(sorted(digests.items())))
 
 
-def _enricher(settings: Settings, step: str) -> Enricher:
+def _enricher(settings: Settings, files: Files, step: str) -> Enricher:
     if step not in BUILT_IN:
         raise SettingsError(f"[enrich] steps: found {step!r}, expected one of: {', '.join(sorted(BUILT_IN))}")
-    return BUILT_IN[step](settings)
+    return BUILT_IN[step](settings, files)
