@@ -14,10 +14,10 @@ import msgspec
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rejected, Rows
 from tailrace.rows import columns
 from tailrace.rows.decode import Decoder, Events, Spoilt
-from tailrace.rows.redriven import PREFIX, unwrapped
+from tailrace.rows.redriven import PREFIX, mark_of, unwrapped
 from tailrace.rows.rejects import quarantine_rows
 from tailrace.rows.shape import Group, Refused, Shape
-from tailrace.rows.treatment import Treatment
+from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema import contract as contracts
 from tailrace.schema.book import Book, Page, unknown_page
 from tailrace.schema.contract import Named, held_path, shortened, shown
@@ -25,6 +25,8 @@ from tailrace.settings import Contract, Limits
 
 UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics must be few
 UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
+SCHEMA: Final = "schema"  # why an event was filtered: its type's verdict
+UNKNOWN_TYPE: Final = "unknown_type"
 NAME_CHARS_MAX: Final = 256  # of what a reject's row says of its event; the bytes say the rest
 _PLAIN: Final = Treatment()
 _TEXT: Final = frozenset((str,))
@@ -52,18 +54,39 @@ class Pipeline:
         rejected = [self._of_spoilt(one) for one in spoilt]
         rows: list[Rows] = []
         stored: Counter[str] = Counter()
+        filtered: Counter[tuple[str, str]] = Counter()
         for places in self._by_name(events):
-            shape, group = self._shape_of(events, places, rejected)
+            shape, group = self._shape_of(events, places, rejected, filtered)
             if shape is None:
                 continue
             made, refused = shape.rows(group)
-            rejected.extend(self._of_refused(one, shape) for one in refused)
-            if made is not None:
-                rows.append(made)
-                stored[self._label(shape.page.event_type)] += made.batch.num_rows
+            several = [made]
+            if refused:
+                kept, refused = self._judged(shape, refused, filtered)
+                several.append(kept)
+                rejected.extend(self._of_refused(one, shape) for one in refused)
+            for some in several:
+                if some is not None:
+                    rows.append(some)
+                    stored[self._label(shape.page.event_type)] += some.batch.num_rows
         if events.several and rejected:
             self._cut_out(rejected, records, events.several)
-        return self._outcome(rows, stored, rejected)
+        return self._outcome(rows, stored, rejected, filtered)
+
+    def _judged(
+        self, shape: Shape, refused: list[Refused], filtered: Counter[tuple[str, str]]
+    ) -> tuple[Rows | None, list[Refused]]:
+        """Return the rows of events that the verdict of their type stores, and those that are rejected."""
+        event_type = shape.page.event_type
+        match self._treatment.verdict(event_type):
+            case Verdict.LENIENT:
+                return shape.loose().with_findings(refused)
+            case Verdict.DROP:
+                others = [one for one in refused if not one.bendable]
+                if len(others) < len(refused):
+                    filtered[self._label(event_type), SCHEMA] += len(refused) - len(others)
+                return None, others
+        return None, refused
 
     def internal(self, record: Record, reason: Reason) -> Outcome:
         """Return the outcome of a record that this code cannot process: one reject of its whole."""
@@ -75,17 +98,20 @@ class Pipeline:
             0,
             record.arrival_ms,
             record.data,
-            event_id=_id(record, None),
-            redrive_of=_of(record),
+            event_id=_id(record, 0, None),
+            redrive_of=_of(record, 0),
         )
-        return self._outcome([], Counter(), [spoilt])
+        return self._outcome([], Counter(), [spoilt], Counter())
 
-    def _outcome(self, rows: list[Rows], stored: Counter[str], rejected: list[Rejected]) -> Outcome:
+    def _outcome(
+        self, rows: list[Rows], stored: Counter[str], rejected: list[Rejected], filtered: Counter[tuple[str, str]]
+    ) -> Outcome:
         if rejected:
             rows.append(quarantine_rows(rejected, self._identity))
         reasons = Counter((self._label(r.event_type), r.reasons[0].stage, r.reasons[0].keyword) for r in rejected)
-        total = stored.total()
-        return Outcome(rows, total + len(rejected), total, len(rejected), 0, reasons, stored)
+        total, left_out = stored.total(), filtered.total()
+        received = total + len(rejected) + left_out
+        return Outcome(rows, received, total, len(rejected), left_out, reasons, stored, filtered)
 
     def _label(self, event_type: str | None) -> str:
         return event_type if event_type is not None and event_type in self._book else UNKNOWN
@@ -108,7 +134,9 @@ class Pipeline:
                 odd.append([at])  # values of other types may be equal without being the same: 1 and true
         return [*groups.values(), *odd]
 
-    def _shape_of(self, events: Events, places: list[int], rejected: list[Rejected]) -> tuple[Shape | None, Group]:
+    def _shape_of(
+        self, events: Events, places: list[int], rejected: list[Rejected], filtered: Counter[tuple[str, str]]
+    ) -> tuple[Shape | None, Group]:
         """Return the shape of events that name themselves alike, and those of them that have a payload."""
         group = Group(events.values, events.values, events.batches, events.records, events.indexes).at(places)
         named = self._contract.name(group.events[0])
@@ -120,6 +148,9 @@ class Pipeline:
             return None, group
         shape = self._shape(named)
         if isinstance(shape, Reason):
+            if shape.keyword == UNKNOWN_TYPE and self._contract.drop_unknown:
+                filtered[UNKNOWN, UNKNOWN_TYPE] += len(places)
+                return None, group
             for place, outer in enumerate(group.outers):
                 where = held_path(outer, self._contract.paths[_FIELD_OF[shape.keyword]])
                 rejected.append(self._reject(group, place, shape._replace(path=where), named))
@@ -141,7 +172,7 @@ class Pipeline:
             return Reason("contract", "version", "$", message)
         if not self._contract.store_unknown:
             message = f"found {shown(named.event_type)}, expected an event type with a schema"
-            return Reason("contract", "unknown_type", "$", message)
+            return Reason("contract", UNKNOWN_TYPE, "$", message)
         if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
             self._unknown_shapes.clear()
         page = unknown_page(named.event_type, named.version, self._book.envelope)
@@ -196,8 +227,8 @@ class Pipeline:
             event_type=_short(page.event_type),
             schema=None if page.judge is None else page.name,
             tenant=_short(shape.name_of("tenant", one.event, one.outer)),
-            event_id=_id(one.record, shape.name_of("event_id", one.event, one.outer)),
-            redrive_of=_of(one.record),
+            event_id=_id(one.record, one.at, shape.name_of("event_id", one.event, one.outer)),
+            redrive_of=_of(one.record, one.at),
         )
 
     def _of_spoilt(self, one: Spoilt) -> Rejected:
@@ -226,8 +257,8 @@ class Pipeline:
             event_type=None if named is None else _short(named.event_type),
             schema=_short(schema),
             tenant=_short(columns.text(self._contract.field("tenant", event))),
-            event_id=_id(record, columns.text(self._contract.field("event_id", event))),
-            redrive_of=_of(record),
+            event_id=_id(record, index, columns.text(self._contract.field("event_id", event))),
+            redrive_of=_of(record, index),
         )
 
 
@@ -235,13 +266,15 @@ def _short(text: str | None) -> str | None:
     return text if text is None else shortened(text, NAME_CHARS_MAX)
 
 
-def _id(record: Record, event_id: str | None) -> str | None:
+def _id(record: Record, index: int, event_id: str | None) -> str | None:
     """Return the event's own id, or the one it had before it was sent again."""
-    return _short(event_id or (record.redriven.event_id if record.redriven else event_id))
+    mark = mark_of(record, index)
+    return _short(event_id or (mark.event_id if mark else event_id))
 
 
-def _of(record: Record) -> str | None:
-    return record.redriven.row_id if record.redriven else None
+def _of(record: Record, index: int) -> str | None:
+    mark = mark_of(record, index)
+    return mark.row_id if mark else None
 
 
 _FIELD_OF: Final = {"version": "schema_version", "unknown_type": "event_type"}

@@ -6,6 +6,7 @@ such records; what begins like one and is none is treated as any record.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -27,6 +28,19 @@ _DECODE: Final = msgspec.json.Decoder(_Wrapped).decode
 def wrap(mark: Redriven, raw: bytes) -> bytes:
     """Return the record that sends an event again."""
     return _ENCODE(_Wrapped(mark, raw))
+
+
+def mark_of(record: Record, index: int) -> Redriven | None:
+    """Return the mark of one event of a record. Mended bytes may hold several events: each has a mark of its own."""
+    mark = record.redriven
+    return mark if mark is None or not index else Redriven(f"{mark.row_id}/{index}", f"{mark.event_id}/{index}")
+
+
+def marks(records: Sequence[Record], indexes: Sequence[int]) -> list[Redriven | None]:
+    """Return the marks of events by their record and index in it; an empty list when there are none, as mostly."""
+    if all([record.redriven is None for record in records]):  # noqa: C419 a list is quicker
+        return []
+    return [mark_of(record, index) for record, index in zip(records, indexes, strict=True)]
 
 
 def unwrapped(record: Record) -> Record:

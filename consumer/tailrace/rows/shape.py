@@ -6,6 +6,7 @@ A shape is compiled once for each (type, version, self-describing or not): which
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.nouns import Identity, Reason, Record, Rows
-from tailrace.rows import columns, times
+from tailrace.rows import columns, lenient, redriven, times
 from tailrace.rows.enrich.port import FIELDS as READABLE
 from tailrace.rows.rejects import row_ids
 from tailrace.rows.treatment import Treatment
@@ -25,6 +26,7 @@ from tailrace.settings import Limits
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
 FEW: Final = 16  # so many are taken out of a list one by one
 _EVENT: Final = pa.scalar("event")
+_NONE: Final[frozenset[str]] = frozenset()
 _HOLDING: Final = tuple(name for name in LIFTED if name in _PAYLOAD_FIELDS)
 
 
@@ -66,7 +68,13 @@ class Refused(NamedTuple):
     at: int  # its index in the record
     event: dict[str, Any]
     outer: dict[str, Any]
+    batch: dict[str, Any] | None
     reasons: tuple[Reason, ...]
+
+    @property
+    def bendable(self) -> bool:
+        """Does only its schema speak against it, or a column?"""
+        return all(reason.stage in lenient.BENDABLE for reason in self.reasons)
 
 
 class Shape:
@@ -81,8 +89,13 @@ class Shape:
         treatment: Treatment,
         *,
         enclosed: bool,
+        loose: bool = False,
     ) -> None:
-        self.page, self.enclosed = page, enclosed
+        """`loose`: its events break their schema, so nothing is sure of them; see `with_findings`."""
+        self.page, self.enclosed, self._is_loose = lenient.relaxed(page) if loose else page, enclosed, loose
+        self._loose: Shape | None = None
+        self._parts = (page, contract, limits, identity, treatment)
+        page = self.page
         self._enrichers, self._mask = treatment.enrichers, treatment.mask
         self._text_inputs = frozenset(name for one in self._enrichers for name in one.inputs).intersection(READABLE)
         self._limits, self._identity = limits, identity
@@ -136,8 +149,35 @@ class Shape:
     def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused]) -> None:
         for at in sorted(guilty):
             event, outer = group.events[at], group.outers[at]
-            refused.append(Refused(group.records[at], group.indexes[at], event, outer, self.explain(event, outer)))
+            reasons = self.explain(event, outer)
+            refused.append(Refused(group.records[at], group.indexes[at], event, outer, group.batches[at], reasons))
         group.remove(guilty)
+
+    def loose(self) -> Shape:
+        """Return the shape for those of its events that break their schema and are stored all the same."""
+        if self._loose is None:
+            self._loose = Shape(*self._parts, enclosed=self.enclosed, loose=True)
+        return self._loose
+
+    def with_findings(self, refused: Sequence[Refused]) -> tuple[Rows | None, list[Refused]]:
+        """Return the rows of refused events, and those that break more than their schema. A loose shape's alone."""
+        kept: list[Refused] = []
+        others: list[Refused] = []
+        for one in refused:
+            more = self._contract_reasons(one.event, one.outer) if one.bendable else []
+            if one.bendable and not more:
+                kept.append(one)
+            else:
+                others.append(one._replace(reasons=(*more, *one.reasons)))
+        if not kept:
+            return None, others
+        events = [one.event for one in kept]
+        outers = [one.outer for one in kept] if self.enclosed else events
+        records, indexes = [one.record for one in kept], [one.at for one in kept]
+        group = Group(events, outers, [one.batch for one in kept], records, indexes)
+        tenants, _ = self._tenants(group)
+        event_times, _ = times.column(self._read["event_time"](group))
+        return self._table_rows(group, tenants, event_times, [one.reasons for one in kept]), others
 
     def explain(self, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Reason, ...]:
         """Return every reason to refuse one event, none when it is sound."""
@@ -188,25 +228,27 @@ class Shape:
 
     # ---- the columns
 
-    def _member_columns(self, group: Group) -> list[pa.Array]:
-        fields, events = self.page.fields, group.events
+    def _member_columns(self, events: list[dict[str, Any]]) -> list[pa.Array]:
+        fields = self.page.fields
         return [
             columns.build(field.kind, read(events)) for field, read in zip(fields, self._members, strict=True)
         ]  # fmt: skip
 
-    def _table_rows(self, whole: Group, tenants: list[str], event_time: pa.Array) -> Rows:
+    def _table_rows(
+        self, whole: Group, tenants: list[str], event_time: pa.Array, reasons: Sequence[tuple[Reason, ...]] = ()
+    ) -> Rows:
         count, identity, page = len(whole.events), self._identity, self.page
         group = self._masked(whole)
-        members = self._member_columns(group)
+        unfit = [lenient.unfit(page.fields, event) for event in group.events] if self._is_loose else None
+        members = self._member_columns(_without(group.events, unfit) if unfit else group.events)
         received = columns.int64s([record.arrival_ms * 1000 for record in group.records]).view(TIME)
         positions = [f"{r.sequence}/{r.sub}/{at}" for r, at in zip(group.records, group.indexes, strict=True)]
         row_id = pa.array(row_ids(identity, positions), pa.string())
         event_ids = self._read["event_id"](group)
-        redriven = any(record.redriven for record in group.records)
-        if redriven:
+        marks = redriven.marks(group.records, group.indexes)
+        if marks:
             event_ids = [
-                (value or record.redriven.event_id) if record.redriven else value
-                for value, record in zip(event_ids, group.records, strict=True)
+                value or (mark.event_id if mark else value) for value, mark in zip(event_ids, marks, strict=True)
             ]
         event_id = columns.texts(event_ids)
         if None in event_ids or "" in event_ids:
@@ -226,11 +268,14 @@ class Shape:
             "session_id": columns.texts(self._read["session_id"](group)),
             "shard": pa.repeat(self._shard, count),
             "position": pa.array(positions, pa.string()),
-            "extra": self._extra(group),
+            "extra": self._extra(group, unfit),
         }
-        if redriven:
-            marks = [record.redriven.row_id if record.redriven else None for record in group.records]
-            known["redrive_of"] = pa.array(marks, pa.string())
+        if marks:
+            known["redrive_of"] = pa.array([mark.row_id if mark else None for mark in marks], pa.string())
+        if reasons:
+            inside = map(self._inside, whole.outers)
+            found = map(lenient.findings, reasons, whole.events, group.events, inside)
+            known["findings"] = pa.array(found, pa.string())
         schema = page.table.schema
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
@@ -259,14 +304,16 @@ class Shape:
 
     # ---- what no column holds
 
-    def _extra(self, group: Group) -> pa.Array:
+    def _extra(self, group: Group, unfit: list[frozenset[str]] | None) -> pa.Array:
         if self.page.closed and not self.enclosed and not any(group.batches):
             return pa.nulls(len(group.events), pa.string())
         dumps = orjson.dumps
-        rests = map(self._rest, group.events, group.outers, group.batches)
+        rests = map(self._rest, group.events, group.outers, group.batches, unfit or repeat(_NONE))
         return pa.array([dumps(rest) if rest else None for rest in rests], pa.string())
 
-    def _rest(self, event: dict[str, Any], outer: dict[str, Any], batch: dict[str, Any] | None) -> dict[str, Any]:
+    def _rest(
+        self, event: dict[str, Any], outer: dict[str, Any], batch: dict[str, Any] | None, unfit: frozenset[str]
+    ) -> dict[str, Any]:
         """Return the members of an event that are in no column; `$event` and `$batch` are what was around it."""
         held: set[str] = set()
         outer_held: set[str] = set()
@@ -275,7 +322,7 @@ class Shape:
                 _holder(self._outer_paths[name], outer, outer_held)
         for paths in self._naming_paths:
             _holder(paths, event, held)
-        names = self._column_names
+        names = self._column_names - unfit if unfit else self._column_names
         rest = {
             key: value
             for key, value in event.items()
@@ -293,6 +340,13 @@ class Shape:
         """Return the member that is the payload; None when it stands deeper, and the whole member is kept."""
         path = next((path for path in self._payload_paths if find(outer, path) is not None), ())
         return path[0] if len(path) == 1 else None
+
+
+def _without(events: list[dict[str, Any]], members: list[frozenset[str]]) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in event.items() if name not in some} if some else event
+        for event, some in zip(events, members, strict=True)
+    ]
 
 
 def _only_texts(values: list[Any]) -> pa.Array:
