@@ -147,7 +147,8 @@ def _why_no_json(raw: bytes, what: str) -> list[Reason]:
     except UnicodeDecodeError as error:
         return [_wrong("utf8", "$", f"found byte 0x{raw[error.start]:02x} at offset {error.start}, expected UTF-8")]
     odd = list(islice(_odd_numbers(raw), REASONS_MAX))
-    return odd or [_wrong("json", "$", f"found no JSON: {shortened(what, 200)}, expected an object")]
+    expected = "" if ", expected" in what else ", expected an object"
+    return odd or [_wrong("json", "$", f"found no JSON: {shortened(what, 200)}{expected}")]
 
 
 class _Odd(str):

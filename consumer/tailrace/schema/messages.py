@@ -153,10 +153,13 @@ class Explainer:
             return Said(place, finding(first.instance), one_of(first.instance, values))
         at, branch = min(enumerate(context), key=lambda each: (not each[1], *_distance(each[1], path)))
         inner = next(self._said(branch[0], depth + 1))
-        where = shortened(json_path(inner.path))
         more = f" ({len(branch) - 1} more)" if len(branch) > 1 else ""
-        nearest_one = f"alternative {at + 1} is nearest: at {where} {shortened(inner.message, 140)}{more}"
-        return Said(path, f"{found} that fits none of {len(context)} alternatives", nearest_one)
+        told = f"{shortened(json_path(inner.path))} {shortened(inner.found, 110)}, {shortened(inner.expected)}{more}"
+        return Said(
+            path,
+            f"{found} that fits none of {len(context)} alternatives",
+            f"expected one of them (the nearest is number {at + 1}: at {told})",
+        )
 
     # ---- the schema
 

@@ -202,6 +202,8 @@ def _unique(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, s
 def _false(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, str]:
     last = error.instance_path[-1] if error.instance_path else None
     above = [str(step) for step in error.schema_path[-2:]]
+    if above[-1:] == ["additionalProperties"]:  # jsonschema-rs names the object, not the member
+        return f"found a member: {shown(error.instance)}", "expected none"
     if isinstance(last, str) and above[:1] in (["properties"], ["patternProperties"]):
         return finding(error.instance), f"expected no member {shown(last)}"
     if isinstance(last, int) and {"items", "prefixItems"} & set(above):
