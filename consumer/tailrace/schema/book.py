@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,9 +22,9 @@ from tailrace.schema.kinds import (
     fields,
     is_closed,
     merged_fields,
-    resolved,
 )
-from tailrace.schema.validate import Judge, SchemaError, compiled
+from tailrace.schema.references import Library, SchemaError, Scope
+from tailrace.schema.validate import Judge, compiled
 
 TIME: Final = pa.timestamp("us", "UTC")
 ENVELOPE: Final = pa.schema([
@@ -92,6 +93,7 @@ QUARANTINE: Final = Table(
     dictionary=("stage", "keyword", "path", "message", "reasons", "event_type", "schema", "tenant", "shard"),
 )  # fmt: skip
 
+Key = tuple[str, str]  # event type, version
 _VERSION: Final = re.compile(r"[0-9]+(-[0-9]+)*")
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
@@ -125,41 +127,67 @@ class Book:
     def __init__(
         self,
         contract: settings.Contract,
-        sources: Mapping[tuple[str, str], Mapping[str, Any]],
+        sources: Mapping[Key, Mapping[str, Any]],
         added: Sequence[pa.Field] = (),
+        *,
+        places: Mapping[Key, str] = MappingProxyType({}),
+        shared: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
-        """Take parsed schemas by (event type, version). Raises BookError naming `<type>/<version>.json`.
+        """Take parsed schemas by (event type, version). Raises BookError, its first word the file.
 
-        `added` are columns that plug-ins fill: they stand after the envelope in every table of events.
+        `added` are columns that plug-ins fill: they stand after the envelope in every table of events. `places` are the
+        paths of files that are not at `<type>/<version>.json`, `shared` those with definitions only, by their path.
         """
         self.contract = contract
         self.envelope = pa.schema([*ENVELOPE, *added])
         self._pages: dict[str, dict[str, Page]] = {}
         self._tables: dict[str, Table] = {QUARANTINE.name: QUARANTINE}
-        paths = Contract(contract).paths
+        self._sources = sources
+        self._places = {key: places.get(key) or "/".join(key) + ".json" for key in sources}
         majors: dict[tuple[str, int], list[str]] = {}
-        for event_type, version in sorted(sources, key=lambda key: (key[0], _order(*key))):
-            majors.setdefault((event_type, _order(event_type, version)[0]), []).append(version)
+        for key in sorted(sources, key=lambda key: (key[0], self._order(key))):
+            majors.setdefault((key[0], self._order(key)[0]), []).append(key[1])
+        try:
+            self._library = Library({self._places[key]: sources[key] for key in sources} | dict(shared))
+        except SchemaError as error:
+            raise BookError(str(error)) from None
+        for path in shared:
+            self._judge(path)
+        lifting = Contract(contract).paths
         for (event_type, major), versions in majors.items():
-            self._add(event_type, major, {version: sources[event_type, version] for version in versions}, paths)
-        self.digest = _digest(contract, sources)
+            self._add(event_type, major, versions, lifting)
+        self._vendors = {name: self._said_vendors(name) for name in self._pages}
+        self.digest = _digest(contract, {"/".join(key): schema for key, schema in sources.items()} | dict(shared))
+
+    def _order(self, key: Key) -> tuple[int, ...]:
+        if not _VERSION.fullmatch(key[1]):
+            raise BookError(f"{self._places[key]}: expected a version as its name, like 1-0-0.json")
+        return tuple(int(part) for part in key[1].split("-"))
+
+    def _judge(self, path: str) -> Judge:
+        try:
+            return compiled(self._library.schemas[path], self._library, path)
+        except SchemaError as error:
+            raise BookError(f"{path}: {error}") from None
+
+    def _said_vendors(self, event_type: str) -> set[object]:
+        said = [self._sources[event_type, version].get("self") for version in self._pages[event_type]]
+        return {one.get("vendor") for one in said if isinstance(one, dict)} - {None}
 
     def _add(
-        self,
-        event_type: str,
-        major: int,
-        versions: Mapping[str, Mapping[str, Any]],
-        paths: Mapping[str, tuple[Path, ...]],
+        self, event_type: str, major: int, versions: Sequence[str], lifting: Mapping[str, tuple[Path, ...]]
     ) -> None:
         lifted: dict[str, dict[str, str]] = {}
         declared: dict[str, tuple[Field, ...]] = {}
+        closed: dict[str, bool] = {}
         columns: tuple[Field, ...] = ()
-        for version, schema in versions.items():
-            where = f"{event_type}/{version}.json"
+        judges = {version: self._judge(self._places[event_type, version]) for version in versions}
+        for version in versions:
+            schema, where = self._sources[event_type, version], self._places[event_type, version]
             try:
-                whole = resolved(schema, schema)
-                declared[version] = fields(whole, schema)
-                lifted[version] = _lifted(schema, whole, paths)
+                whole, scope = self._library.scope(where).entered(self._library.schemas[where])
+                declared[version], closed[version] = fields(whole, scope), is_closed(whole)
+                lifted[version] = _lifted(schema, whole, lifting)
                 kept = tuple(field for field in declared[version] if field.name not in lifted[version].values())
                 columns = merged_fields(columns, kept) if len(lifted) > 1 else kept
             except KindError as error:
@@ -168,14 +196,10 @@ class Book:
                 raise BookError(f"{where}: no usable schema: {error}") from None
         table = _table(f"{safe(event_type)}/v{major}", columns, self.envelope)
         if any(name.casefold() == table.name.casefold() for name in self._tables):
-            where = f"{event_type}/{next(iter(versions))}.json"
+            where = self._places[event_type, versions[0]]
             raise BookError(f"{where}: another type has the table {table.name} already")
         self._tables[table.name] = table
-        for version, schema in versions.items():
-            try:
-                judge = compiled(schema)
-            except SchemaError as error:
-                raise BookError(f"{event_type}/{version}.json: {error}") from None
+        for version, judge in judges.items():
             self._pages.setdefault(event_type, {})[version] = Page(
                 event_type=event_type,
                 version=version,
@@ -183,7 +207,7 @@ class Book:
                 table=table,
                 fields=columns,
                 declared=frozenset(field.name for field in declared[version]),
-                closed=is_closed(resolved(schema, schema)),
+                closed=closed[version],
                 lifted=lifted[version],
                 certain=frozenset(field.name for field in declared[version] if field.required and not field.null),
             )
@@ -210,6 +234,31 @@ class Book:
             return None
         return next(reversed(pages.values())) if version is None else pages.get(version)
 
+    def only(self, event_type: str, version: str) -> Book:
+        """Return the book as if a type had one version alone: what its fixtures are judged by."""
+        other = copy(self)
+        other._pages = {**self._pages, event_type: {version: self._pages[event_type][version]}}  # noqa: SLF001
+        return other
+
+    def type_of(self, vendor: str, name: str) -> str:
+        """Return the event type that a vendor's name stands for: `<vendor>.<name>`, or `name` where that is his.
+
+        A type without a vendor in its path is anyone's, unless its schemas say whose it is.
+        """
+        full = f"{vendor}.{name}"
+        own = self._vendors.get(name)
+        return name if full not in self._pages and own is not None and (not own or vendor in own) else full
+
+    def vendors(self, name: str) -> list[str]:
+        """Return whose types of that name are in the book."""
+        own = {full.rpartition(".")[0] for full in self._pages if full.endswith(f".{name}")}
+        return sorted(own | set(map(str, self._vendors.get(name, ()))))
+
+    def schema(self, event_type: str, version: str) -> tuple[Mapping[str, Any], Scope]:
+        """Return a schema of the book as it was read, and what its references mean."""
+        key = event_type, version
+        return self._sources[key], self._library.scope(self._places[key])
+
 
 def unknown_page(event_type: str, version: str | None, envelope: pa.Schema = ENVELOPE) -> Page:
     """Return the page of a type without a schema: envelope columns, everything else in `extra`."""
@@ -235,12 +284,6 @@ def safe(event_type: str) -> str:
         return event_type
     digest = hashlib.blake2b(event_type.encode(), digest_size=6).hexdigest()
     return f"t-{_UNSAFE.sub('_', event_type)[:80]}-{digest}"
-
-
-def _order(event_type: str, version: str) -> tuple[int, ...]:
-    if not _VERSION.fullmatch(version):
-        raise BookError(f"{event_type}/{version}.json: expected a version as its name, like 1-0-0.json")
-    return tuple(int(part) for part in version.split("-"))
 
 
 def _lifted(
@@ -279,8 +322,8 @@ def _table(name: str, columns: Iterable[Field], envelope: pa.Schema) -> Table:
     return Table(name, pa.schema([*envelope, *added]), tuple(dictionary), sort=SORT)
 
 
-def _digest(contract: settings.Contract, sources: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+def _digest(contract: settings.Contract, files: Mapping[str, Mapping[str, Any]]) -> str:
     digest = hashlib.sha256(msgspec.json.encode(contract))
-    for key in sorted(sources):
-        digest.update(msgspec.json.encode([*key, sources[key]]) + b"\n")
+    for path in sorted(files):
+        digest.update(msgspec.json.encode([path, files[path]]) + b"\n")
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """What a column of a JSON Schema holds. Rule: a kind says yes only to what the schema lets through without loss.
 
-Closed objects become structs, arrays of one such kind lists, and whatever is open or mixed JSON text.
+Closed objects become structs, arrays of one such kind lists, and whatever is open or mixed JSON text. References are
+followed wherever they lead in the book; a part that refers back to what it is a part of is JSON text.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
-NESTED_MAX: Final = 16  # deeper than that, JSON text; also what ends a schema that refers to itself
+from tailrace.schema.references import Scope
+
+NESTED_MAX: Final = 16  # deeper than that, JSON text
+FIELDS_MAX: Final = 10_000  # of one file, at all levels: definitions that use each other can stand for any number
 
 
 class KindError(Exception):
@@ -47,6 +51,7 @@ class List(NamedTuple):
 
 
 Kind = Leaf | Struct | List
+Root = Mapping[str, Any] | Scope
 
 TEXT: Final = Leaf("text", pa.string())
 INTEGER: Final = Leaf("integer", pa.int64())
@@ -71,18 +76,26 @@ def is_closed(schema: Mapping[str, Any]) -> bool:
     return schema.get("additionalProperties") is False and not schema.get("patternProperties")
 
 
-def fields(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> tuple[Field, ...]:
-    """Return the declared members of an object schema, in their order."""
+def fields(schema: Mapping[str, Any], root: Root, depth: int = 0) -> tuple[Field, ...]:
+    """Return the declared members of an object schema, in their order. `root` is its document, or where it stands.
+
+    KindError when they are too many.
+    """
+    scope = Scope.of(root)
     needed = schema.get("required")
     required = set(needed) if isinstance(needed, list) else set()
+    properties = schema.get("properties") or {}
+    scope.spent[0] += len(properties)
+    if scope.spent[0] > FIELDS_MAX:
+        raise KindError(f"found more than {FIELDS_MAX} members, those inside each other counted")
     out = []
-    for name, below in (schema.get("properties") or {}).items():
-        one = resolved(below, root)
+    for name, below in properties.items():
+        one, inside = scope.entered(below)
         types = _types(one)
         out.append(
             Field(
                 name=name,
-                kind=kind_of(below, root, depth + 1),
+                kind=_kind_of(one, inside, depth + 1),
                 required=name in required,
                 null=types is None or "null" in types,
                 dictionary="pattern" not in one and "format" not in one,
@@ -91,9 +104,12 @@ def fields(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -
     return tuple(out)
 
 
-def kind_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Kind:
+def kind_of(schema: object, root: Root, depth: int = 0) -> Kind:
     """Return what a column of this schema holds."""
-    one = resolved(schema, root)
+    return _kind_of(*Scope.of(root).entered(schema), depth)
+
+
+def _kind_of(one: Mapping[str, Any], scope: Scope, depth: int) -> Kind:
     types = _types(one)
     if types is None or depth > NESTED_MAX:
         return JSON
@@ -106,32 +122,19 @@ def kind_of(schema: object, root: Mapping[str, Any], depth: int = 0) -> Kind:
     if only in _LEAVES:
         return _LEAVES[only]
     if only == "object" and is_closed(one):
-        members = fields(one, root, depth)
+        members = fields(one, scope, depth)
         names = {field.name.casefold() for field in members}
         # Engines that fold case see one member where there are two, and no file format holds an empty struct.
         return Struct(members) if members and len(names) == len(members) and "" not in names else JSON
-    if only == "array" and isinstance(one.get("items"), dict):
-        item = kind_of(one["items"], root, depth + 1)
+    if only == "array" and isinstance(one.get("items"), dict) and "prefixItems" not in one:
+        item = kind_of(one["items"], scope, depth + 1)
         return List(item) if item is not JSON else JSON
     return JSON
 
 
-def resolved(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema a chain of local references ends at; an empty one where it cannot be told."""
-    for _ in range(NESTED_MAX):
-        if not isinstance(schema, dict):
-            return {}
-        reference = schema.get("$ref")
-        if not isinstance(reference, str):
-            return schema
-        if reference != "#" and not reference.startswith("#/"):
-            return {}
-        target: object = root
-        for part in reference.split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
-            target = target.get(name) if isinstance(target, dict) else None
-        schema = target
-    return {}
+def resolved(schema: object, root: Root) -> Mapping[str, Any]:
+    """Return the schema a chain of references ends at; an empty one where it cannot be told."""
+    return Scope.of(root).entered(schema)[0]
 
 
 def _types(schema: Mapping[str, Any]) -> set[str] | None:

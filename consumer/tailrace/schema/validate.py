@@ -12,13 +12,11 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 
 from tailrace.nouns import Reason
-from tailrace.schema.contract import shortened
 from tailrace.schema.messages import MESSAGE_CHARS_MAX, REASONS_MAX, Explainer
+from tailrace.schema.references import REFUSED, Library, SchemaError, address, plain, why
 
 __all__ = ["MESSAGE_CHARS_MAX", "REASONS_MAX", "Judge", "SchemaError", "compiled", "judge"]
 REGEX_BYTES_MAX: Final = 1 << 20  # a compiled pattern's; a larger one makes the schema unusable
-DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-IGLU_DRAFT: Final = "http://json-schema.org/draft-04/schema#"
 
 
 class Judge(NamedTuple):
@@ -28,26 +26,24 @@ class Judge(NamedTuple):
     explainer: Explainer
 
 
-class SchemaError(Exception):
-    """A schema that cannot be used."""
+def compiled(schema: Mapping[str, Any], library: Library | None = None, path: str = "") -> Judge:
+    """Compile a JSON Schema, as the file of a book when its library and path are given. Raises SchemaError.
 
-
-def compiled(schema: Mapping[str, Any]) -> Judge:
-    """Compile a JSON Schema. Without `$schema` it is draft-07; an Iglu one is draft-04. Raises SchemaError."""
-    dialect = schema.get("$schema", DRAFT)
-    if isinstance(dialect, str) and ("iglucentral.com" in dialect or dialect.startswith("iglu:")):
-        dialect = IGLU_DRAFT
-    plain = {key: value for key, value in schema.items() if key != "self"} | {"$schema": dialect}
+    Without `$schema` it is draft-07; an Iglu one is draft-04. Formats are checked in every draft.
+    """
+    known = library.schemas[path] if library else plain(schema)
     try:
         validator = jsonschema_rs.validator_for(
-            plain,
+            known,
             pattern_options=jsonschema_rs.RegexOptions(size_limit=REGEX_BYTES_MAX, dfa_size_limit=10 * REGEX_BYTES_MAX),
+            validate_formats=True,
+            registry=library.registry if library else None,
+            base_uri=address(path) if library else None,
             offline=True,
         )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:
-        what = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
-        raise SchemaError(shortened(" ".join(what.split()), MESSAGE_CHARS_MAX)) from None
-    return Judge(validator, Explainer(plain))
+    except REFUSED as error:
+        raise SchemaError(why(error)) from None
+    return Judge(validator, Explainer(known, library.by_address if library else None))
 
 
 def judge(schema: Judge, instances: Sequence[object]) -> dict[int, tuple[Reason, ...]]:
