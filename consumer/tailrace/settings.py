@@ -112,6 +112,7 @@ class Enrich(Section, frozen=True):
     geo: str = ""  # a MaxMind DB file
     tenants: str = ""  # a JSON file: tenant -> attributes
     fingerprint: tuple[str, ...] = ("event_type", "tenant", "user_id", "event_time")
+    options: tuple[str, ...] = ()  # of plug-ins: name.key=value
 
 
 class Privacy(Section, frozen=True):

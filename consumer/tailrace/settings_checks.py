@@ -13,6 +13,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters; DynamoDB takes 255
 _ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_OPTION = re.compile(r"[^.=\s]+\.[^=\s]+=.*", re.DOTALL)
 _PATH_KEYS = (
     "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id", "user_agent", "url", "referer", "ip",
     "entities", "batch", "payload",
@@ -80,6 +81,7 @@ CHECKS: Mapping[str, Check] = {
     "schemas.path": (_source_is_good, "a folder or s3://bucket/prefix"),
     "enrich.internal_hosts": (lambda hosts: all(_HOST.fullmatch(host) for host in hosts), "host names"),
     "enrich.fingerprint": (lambda paths: bool(paths) and _paths_are_good(paths), "one dotted path or more"),
+    "enrich.options": (lambda options: all(_OPTION.fullmatch(one) for one in options), "name.key=value"),
     "privacy.ip_v4_bits": _between(0, 32),
     "privacy.ip_v6_bits": _between(0, 128),
     "privacy.pseudonyms": _PATHS,

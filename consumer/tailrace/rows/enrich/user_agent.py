@@ -15,6 +15,8 @@ from ua_parser import Parser
 from ua_parser.loaders import load_builtins
 from ua_parser.regex import Resolver
 
+from tailrace.rows.enrich.uniques import mapped
+
 CACHE_ENTRIES: Final = 8192
 CHARS_MAX: Final = 1024  # browsers stay below; what comes after says nothing more
 OTHER: Final = "Other"
@@ -53,10 +55,4 @@ class UserAgent:
     digest = f"ua-parser {version('ua-parser')}, ua-parser-rs {version('ua-parser-rs')}"
 
     def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
-        texts = columns["user_agent"].dictionary_encode()
-        found = [families(text) for text in texts.dictionary.to_pylist()]
-        made = [[one[at] for one in found] for at in range(len(self.outputs))]
-        return {
-            field.name: pa.array(values, field.type).take(texts.indices)
-            for field, values in zip(self.outputs, made, strict=True)
-        }
+        return mapped(columns["user_agent"], families, self.outputs)

@@ -1,0 +1,25 @@
+"""A text as an internet address. Rule: a port, brackets, a zone and a list of proxies are taken off; junk is None."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+CHARS_MAX: Final = 256  # an address has up to 45; a header that lists proxies is longer, and its first counts
+CACHE_ENTRIES: Final = 8192
+
+
+@lru_cache(CACHE_ENTRIES)
+def address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the first address of a text. An IPv4 address that is mapped into IPv6 is the former."""
+    one = text[:CHARS_MAX].partition(",")[0].strip()
+    if one.startswith("["):
+        one = one[1:].partition("]")[0]
+    elif one.count(":") == 1:
+        one = one.partition(":")[0]
+    try:
+        found = ip_address(one.partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
