@@ -19,6 +19,7 @@ from tailrace.rows.rejects import quarantine_rows
 from tailrace.rows.shape import Group, Refused, Shape
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema import contract as contracts
+from tailrace.schema.avro import Writer
 from tailrace.schema.book import Book, Page, unknown_page
 from tailrace.schema.contract import Named, held_path, shortened, shown
 from tailrace.settings import Contract, Limits
@@ -27,6 +28,7 @@ UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics
 UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
 SCHEMA: Final = "schema"  # why an event was filtered: its type's verdict
 UNKNOWN_TYPE: Final = "unknown_type"
+ROUTE: Final = "route"  # no route brings it to the lake
 NAME_CHARS_MAX: Final = 256  # of what a reject's row says of its event; the bytes say the rest
 _PLAIN: Final = Treatment()
 _TEXT: Final = frozenset((str,))
@@ -43,7 +45,7 @@ class Pipeline:
             raise ValueError("the schema book was loaded with another contract")
         self._contract = contracts.Contract(contract)
         self._book, self._limits, self._identity, self._treatment = book, limits, identity, treatment
-        self._decoder = Decoder(self._contract, limits, book)
+        self._decoder = Decoder(self._contract, limits, book, book.writers)
         self._shapes: dict[tuple[str, str | None, bool], Shape] = {}
         self._unknown_shapes: dict[tuple[str, str | None, bool], Shape] = {}
 
@@ -60,13 +62,14 @@ class Pipeline:
             if shape is None:
                 continue
             made, refused = shape.rows(group)
+            self._unrouted(shape, len(group.events), made, filtered)
             several = [made]
             if refused:
                 kept, refused = self._judged(shape, refused, filtered)
                 several.append(kept)
                 rejected.extend(self._of_refused(one, shape) for one in refused)
             for some in several:
-                if some is not None:
+                if some is not None and some.batch.num_rows:
                     rows.append(some)
                     stored[self._label(shape.page.event_type)] += some.batch.num_rows
         if events.several and rejected:
@@ -80,13 +83,21 @@ class Pipeline:
         event_type = shape.page.event_type
         match self._treatment.verdict(event_type):
             case Verdict.LENIENT:
-                return shape.loose().with_findings(refused)
+                kept, others = shape.loose().with_findings(refused)
+                self._unrouted(shape, len(refused) - len(others), kept, filtered)
+                return kept, others
             case Verdict.DROP:
                 others = [one for one in refused if not one.bendable]
                 if len(others) < len(refused):
                     filtered[self._label(event_type), SCHEMA] += len(refused) - len(others)
                 return None, others
         return None, refused
+
+    def _unrouted(self, shape: Shape, events: int, made: Rows | None, filtered: Counter[tuple[str, str]]) -> None:
+        """Count the events that have no row, since no route takes them."""
+        gone = events - (made.batch.num_rows if made is not None else 0)
+        if gone:
+            filtered[self._label(shape.page.event_type), ROUTE] += gone
 
     def internal(self, record: Record, reason: Reason) -> Outcome:
         """Return the outcome of a record that this code cannot process: one reject of its whole."""
@@ -119,15 +130,24 @@ class Pipeline:
     # ---- by type and version
 
     def _by_name(self, events: Events) -> Iterable[list[int]]:
-        """Return the places of events that name themselves with the same values."""
-        names, versions = self._contract.types(events.values), self._contract.versions(events.values)
+        """Return the places of events that name themselves with the same values, or came as Avro of one schema."""
+        if not events.writers:
+            return self._alike(events.values, range(len(events.values)))
+        by_writer: defaultdict[str, list[int]] = defaultdict(list)
+        for at, writer in events.writers.items():
+            by_writer[writer.name].append(at)
+        others = [at for at in range(len(events.values)) if at not in events.writers]
+        return [*by_writer.values(), *self._alike([events.values[at] for at in others], others)]
+
+    def _alike(self, values: Sequence[dict[str, Any]], places: Sequence[int]) -> Iterable[list[int]]:
+        names, versions = self._contract.types(values), self._contract.versions(values)
         groups: defaultdict[tuple[Any, Any], list[int]] = defaultdict(list)
         if set(map(type, names)) <= _TEXT and set(map(type, versions)) <= _TEXT_OR_NOT:
-            for at, key in enumerate(zip(names, versions, strict=True)):
+            for at, key in zip(places, zip(names, versions, strict=True), strict=True):
                 groups[key].append(at)
             return groups.values()
         odd: list[list[int]] = []
-        for at, key in enumerate(zip(names, versions, strict=True)):
+        for at, key in zip(places, zip(names, versions, strict=True), strict=True):
             if type(key[0]) in _TEXT and type(key[1]) in _TEXT_OR_NOT:
                 groups[key].append(at)
             else:
@@ -139,7 +159,8 @@ class Pipeline:
     ) -> tuple[Shape | None, Group]:
         """Return the shape of events that name themselves alike, and those of them that have a payload."""
         group = Group(events.values, events.values, events.batches, events.records, events.indexes).at(places)
-        named = self._contract.name(group.events[0])
+        writer = events.writers.get(places[0])
+        named = _by(writer) if writer else self._contract.name(group.events[0])
         if isinstance(named, Reason):
             for place, outer in enumerate(group.outers):
                 reason = self._contract.name(outer)
@@ -233,9 +254,10 @@ class Pipeline:
 
     def _of_spoilt(self, one: Spoilt) -> Rejected:
         value = one.value if type(one.value) is dict else {}
-        named = self._contract.name(value)
+        named = _by(one.writer) if one.writer else self._contract.name(value)
         known = None if isinstance(named, Reason) else named
-        return self._rejected(one.record, one.at, one.reasons, value, known, None, one.raw)
+        schema = one.writer.name if one.writer else None
+        return self._rejected(one.record, one.at, one.reasons, value, known, schema, one.raw)
 
     def _rejected(
         self,
@@ -260,6 +282,10 @@ class Pipeline:
             event_id=_id(record, index, columns.text(self._contract.field("event_id", event))),
             redrive_of=_of(record, index),
         )
+
+
+def _by(writer: Writer) -> Named:
+    return Named(writer.event_type, writer.version, enclosed=False)
 
 
 def _short(text: str | None) -> str | None:

@@ -17,6 +17,7 @@ from tailrace.nouns import Identity, Reason, Record, Rows
 from tailrace.rows import columns, lenient, redriven, times
 from tailrace.rows.enrich.port import FIELDS as READABLE
 from tailrace.rows.rejects import row_ids
+from tailrace.rows.route import routed
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import TIME, Page
 from tailrace.schema.contract import FIELDS, LIFTED, Contract, Path, find, held_path, look, shown
@@ -96,7 +97,7 @@ class Shape:
         self._loose: Shape | None = None
         self._parts = (page, contract, limits, identity, treatment)
         page = self.page
-        self._enrichers, self._mask = treatment.enrichers, treatment.mask
+        self._enrichers, self._mask, self._routes = treatment.enrichers, treatment.mask, treatment.routes
         self._text_inputs = frozenset(name for one in self._enrichers for name in one.inputs).intersection(READABLE)
         self._limits, self._identity = limits, identity
         self._event_type = pa.scalar(page.event_type)
@@ -280,7 +281,8 @@ class Shape:
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
         arrays = [known[field.name] if field.name in known else pa.nulls(count, field.type) for field in schema]
-        return Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=schema))
+        made = Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return made if self._routes is None else routed(made, whole.outers, self._routes)
 
     def _masked(self, group: Group) -> Group:
         """Return the events as they may be stored. The originals stay as they came: reasons speak of them."""

@@ -9,6 +9,7 @@ from fnmatch import translate
 from typing import Any, NamedTuple
 
 from tailrace.rows.enrich.port import Enricher
+from tailrace.rows.route import Routes
 from tailrace.settings import Verdicts
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -23,11 +24,12 @@ class Verdict(Enum):
 
 
 class Treatment(NamedTuple):
-    """Verdicts by event type, what is added to rows, and what of a person is altered."""
+    """Verdicts by event type, what is added to rows, what of a person is altered, and which rows go where."""
 
     verdict: Callable[[str], Verdict] = lambda _event_type: Verdict.REJECT
     enrichers: tuple[Enricher, ...] = ()
     mask: Mask | None = None  # returns an altered copy of an event, or the event itself
+    routes: Routes | None = None  # none: every row goes to the lake
 
 
 def verdicts(section: Verdicts) -> Callable[[str], Verdict]:

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     """One file of a source."""
 
     path: str  # below the source; "" where the source is the file itself
-    bytes: int
+    size: int
     tag: str  # another one when the file has changed
     read: Callable[[], bytes]
 
@@ -133,15 +133,15 @@ def _bounded(uri: str, found: Iterable[Entry | None]) -> list[Entry]:
             raise BookError(f"{uri}: found more than {FILES_MAX:,} files, expected a folder of schemas alone")
         if entry is not None:
             entries.append(entry)
-    total = sum(entry.bytes for entry in entries)
+    total = sum(entry.size for entry in entries)
     if total > FOLDER_BYTES_MAX:
         raise BookError(f"{uri}: found {total:,} bytes of schemas, expected at most {FOLDER_BYTES_MAX:,}")
     return entries
 
 
 def _read(uri: str, entry: Entry) -> bytes:
-    if entry.bytes > FILE_BYTES_MAX:
-        raise BookError(f"{uri}: found {entry.bytes:,} bytes, expected at most {FILE_BYTES_MAX:,}")
+    if entry.size > FILE_BYTES_MAX:
+        raise BookError(f"{uri}: found {entry.size:,} bytes, expected at most {FILE_BYTES_MAX:,}")
     return entry.read()
 
 
