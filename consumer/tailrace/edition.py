@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tailrace import __version__, enrichers
+from tailrace.rows import route
 from tailrace.rows.treatment import Treatment, verdicts
 from tailrace.schema.book import Book
 from tailrace.schema.load import concerns, load_files
@@ -31,5 +32,20 @@ def load(settings: Settings, files: Files | None = None) -> Edition:
     book = load_files(files.folder(path, concerns), settings.contract, enrichers.added(steps), origin=path)
     digests = {"book": book.digest, "code": __version__}
     digests |= {f"enrich/{one.name}": one.digest for one in steps}
-    treatment = Treatment(verdicts(settings.verdicts), steps)
+    routes = _routes(settings, files, book)
+    digests |= {} if routes is None else {"routes": routes.digest}
+    treatment = Treatment(verdicts(settings.verdicts), steps, routes=routes)
     return Edition(book, treatment, tuple(sorted(digests.items())))
+
+
+def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None:
+    """Return the routes that stand in the settings, or in the file they name. Raises RouteError."""
+    section, lake = settings.routes, settings.lake.uri
+    if not section.path and not section.json:
+        return None
+    origin = "[routes] json" if section.json else section.path
+    found = route.parsed(section.json or files.read(section.path), origin, book.envelope)
+    bucket = route.bucket_of(found.lake)
+    if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
+        raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")
+    return found
