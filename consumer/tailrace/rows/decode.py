@@ -1,7 +1,8 @@
 """Records in, events out. Rule: every record becomes events or rejects, and never none.
 
 Most records are one JSON object: those take the short way, one call of orjson. Whatever looks odd in the bytes of the
-whole chunk (length, depth, huge integers) or does not parse takes the long way, which finds the reasons.
+whole chunk (length, depth, huge integers) or does not parse takes the long way, which finds the reasons. Avro is
+found there, since none of it parses.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import orjson
 
 from tailrace.nouns import Reason, Record
 from tailrace.rows import raw as rawly
+from tailrace.rows.avro import Payloads
+from tailrace.schema.avro import NO_WRITERS, Writer, Writers
 from tailrace.schema.contract import Contract, shown
 from tailrace.settings import Limits
 
@@ -36,6 +39,7 @@ class Events(NamedTuple):
     indexes: list[int]  # in the record
     batches: list[dict[str, Any] | None]  # the other members of the object that held the event in a list
     several: set[int]  # id() of the records that hold a list of events
+    writers: dict[int, Writer]  # by the place of an event that came as Avro: its schema says what it is
 
 
 class Spoilt(NamedTuple):
@@ -46,20 +50,22 @@ class Spoilt(NamedTuple):
     raw: bytes
     reasons: tuple[Reason, ...]
     value: Any = None  # where the bytes could be read after all
+    writer: Writer | None = None  # where they are Avro of a known schema
 
 
 class Decoder:
     """Takes records apart."""
 
-    def __init__(self, contract: Contract, limits: Limits, known: Any) -> None:
+    def __init__(self, contract: Contract, limits: Limits, known: Any, writers: Writers = NO_WRITERS) -> None:
         """`known` says by `in` which event types are known: such an event is no batch, whatever members it has."""
         self._contract, self._limits, self._known = contract, limits, known
+        self._payloads = Payloads(writers, limits)
         self._batch_keys = contract.batch_keys
         self._bytes_max = limits.event_bytes_max
 
     def decode(self, records: Sequence[Record]) -> tuple[Events, list[Spoilt]]:
         """Return the events of records, single ones first, and what is none."""
-        late, spoilt = Events([], [], [], [], set()), list[Spoilt]()
+        late, spoilt = Events([], [], [], [], set(), {}), list[Spoilt]()
         datas = [record.data for record in records]
         odd = {at for at, record in enumerate(records) if record.fault is not None}
         odd |= _huge(datas)
@@ -82,8 +88,14 @@ class Decoder:
                 add_value(value)
                 add_record(records[at])
         indexes, batches = [0] * len(values), list[dict[str, Any] | None]([None]) * len(values)
+        writers = {at + len(values): writer for at, writer in late.writers.items()}
         return Events(
-            values + late.values, kept + late.records, indexes + late.indexes, batches + late.batches, late.several
+            values + late.values,
+            kept + late.records,
+            indexes + late.indexes,
+            batches + late.batches,
+            late.several,
+            writers,
         ), spoilt
 
     def _large(self, datas: list[bytes]) -> set[int]:
@@ -149,6 +161,8 @@ class Decoder:
         return None
 
     def _long_way(self, record: Record, events: Events, spoilt: list[Spoilt]) -> None:
+        if record.fault is None and self._is_avro(record, events, spoilt):
+            return
         whole = self._whole(record)
         if whole is not None:
             spoilt.append(Spoilt(record, 0, record.data, (whole,)))
@@ -181,6 +195,21 @@ class Decoder:
             events.records.append(record)
             events.indexes.append(index)
             events.batches.append(batch)
+
+    def _is_avro(self, record: Record, events: Events, spoilt: list[Spoilt]) -> bool:
+        """Take the event of a record that is an Avro payload, and say whether it is one."""
+        found = self._payloads(record.data)
+        if found is None:
+            return False
+        if found.reasons or found.value is None or found.writer is None:
+            spoilt.append(Spoilt(record, 0, record.data, found.reasons, found.value, found.writer))
+            return True
+        events.writers[len(events.values)] = found.writer
+        events.values.append(found.value)
+        events.records.append(record)
+        events.indexes.append(0)
+        events.batches.append(None)
+        return True
 
     @staticmethod
     def _whole(record: Record) -> Reason | None:

@@ -73,6 +73,9 @@ class Writers(NamedTuple):
     by_id: Mapping[bytes, Writer]  # sixteen bytes
 
 
+NO_WRITERS: Final = Writers({}, {})
+
+
 class Decimal(NamedTuple):
     """A decimal's shape."""
 

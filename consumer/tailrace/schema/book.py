@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from tailrace import settings
 from tailrace.nouns import Table
+from tailrace.schema.avro import AvroError, Writers, writers
 from tailrace.schema.contract import LIFTED, Contract, Path
 from tailrace.schema.kinds import (
     Field,
@@ -157,6 +159,7 @@ class Book:
         for (event_type, major), versions in majors.items():
             self._add(event_type, major, versions, lifting)
         self._vendors = {name: self._said_vendors(name) for name in self._pages}
+        self.writers = self._writers()
         self.digest = _digest(contract, {"/".join(key): schema for key, schema in sources.items()} | dict(shared))
 
     def _order(self, key: Key) -> tuple[int, ...]:
@@ -169,6 +172,13 @@ class Book:
             return compiled(self._library.schemas[path], self._library, path)
         except SchemaError as error:
             raise BookError(f"{path}: {error}") from None
+
+    def _writers(self) -> Writers:
+        keys = [(event_type, version) for event_type, pages in self._pages.items() for version in pages]
+        try:
+            return writers([(*key, self._sources[key]) for key in keys])
+        except AvroError as error:
+            raise BookError(str(error)) from None
 
     def _said_vendors(self, event_type: str) -> set[object]:
         said = [self._sources[event_type, version].get("self") for version in self._pages[event_type]]
@@ -239,6 +249,10 @@ class Book:
         other = copy(self)
         other._pages = {**self._pages, event_type: {version: self._pages[event_type][version]}}  # noqa: SLF001
         return other
+
+    def place(self, event_type: str, version: str) -> str:
+        """Return the path of a schema's file below the book's source."""
+        return self._places[event_type, version]
 
     def type_of(self, vendor: str, name: str) -> str:
         """Return the event type that a vendor's name stands for: `<vendor>.<name>`, or `name` where that is his.
