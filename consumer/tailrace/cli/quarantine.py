@@ -1,0 +1,231 @@
+"""`tailrace quarantine list|show|stats`. Rule: of what a person sent only names are shown, unless --raw is said.
+
+Exit status: 0 found, 1 nothing found, 2 it could not be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from tailrace.cli import masking
+from tailrace.cli.selection import Chosen, add_filters
+from tailrace.nouns import Reason
+from tailrace.sinks.lake.rejects import Reject
+
+NAME = "quarantine"
+HELP = "List, show or count what was rejected."
+GROUP = "look"
+LIMIT: Final = 20
+GROUPS_MAX: Final = 1000  # what is more is counted under OTHER: a broken sender may invent names without end
+TENANTS_MAX: Final = 20  # named of one group
+EXAMPLE_CHARS: Final = 160
+OTHER: Final = "(others)"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="list|show|stats")
+    listed = kinds.add_parser("list", help="the newest, one line each", allow_abbrev=False)
+    listed.add_argument("--limit", type=_count, default=LIMIT, help="how many (default: %(default)s)")
+    show = kinds.add_parser("show", help="everything about one", allow_abbrev=False)
+    show.add_argument("id", metavar="ROW_ID|EVENT_ID")
+    show.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
+    stats = kinds.add_parser("stats", help="by reason, with an example each", allow_abbrev=False)
+    for one in (listed, stats):
+        add_filters(one, pending=True)
+    for one in (listed, show, stats):
+        one.add_argument("--raw", action="store_true", help="show values too: they may be personal data")
+        one.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it; return the exit status."""
+    return {"list": _list, "show": _show, "stats": _stats}[args.kind](args)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 1 to 10000")
+    return number
+
+
+# ---- list
+
+
+def _list(args: argparse.Namespace) -> int:
+    chosen, order = Chosen(args, raw=False), itertools.count()
+    found = 0
+    newest: list[tuple[datetime, int, Reject]] = []
+    for one in chosen:
+        found += 1
+        push = heapq.heappush if len(newest) < args.limit else heapq.heappushpop
+        push(newest, (one.received_at, next(order), one))
+    for _, _, one in sorted(newest, reverse=True):
+        state = chosen.redrives.state(one.row_id)
+        print(_line(plain(one, state, raw=args.raw)) if args.json else _listed(one, state, raw=args.raw))
+    if not args.json:
+        print(f"{len(newest):,} of {found:,} rejects." if found else "No rejects found.")
+    return 0 if found else 1
+
+
+def _listed(one: Reject, state: str, *, raw: bool) -> str:
+    first = one.reasons[0]
+    more = f" (+{len(one.reasons) - 1})" if len(one.reasons) > 1 else ""
+    mark = f"  [{state}]" if state else ""
+    said = " ".join((first.message if raw else masking.message(first)).split())
+    what = f"{one.event_type or '-'}  {one.tenant or '-'}  {first.stage}/{first.keyword}  {first.path}: {said}{more}"
+    return f"{_when(one.received_at)}  {one.row_id}  {what}{mark}"
+
+
+# ---- show
+
+
+def _show(args: argparse.Namespace) -> int:
+    chosen = Chosen(args, id_=args.id)
+    found = 0
+    for one in chosen:
+        found += 1
+        state = chosen.redrives.state(one.row_id)
+        facts = plain(one, state, raw=args.raw) | {"raw": _raw(one, masked=not args.raw)}
+        print(_line(facts) if args.json else _shown(facts, one))
+    if not found and not args.json:
+        print("Not found.")
+    return 0 if found else 1
+
+
+def _shown(facts: dict[str, Any], one: Reject) -> str:
+    names = ("row_id", "event_id", "event_type", "schema", "tenant", "received_at", "shard", "position", "object")
+    lines = [f"{name:<12}{facts[name] if facts[name] is not None else '-'}" for name in names]
+    lines += [f"{'redrive_of':<12}{one.redrive_of}"] if one.redrive_of else []
+    lines += [f"{'redriven':<12}{facts['redriven'] or 'no'}"]
+    for reason in facts["reasons"]:
+        head, *rest = reason["message"].splitlines() or [""]
+        lines.append(f"{'reason':<12}{reason['stage']}/{reason['keyword']} {reason['path']}: {head}")
+        lines += [f"{'':<12}{line}" for line in rest]
+    return "\n".join([*lines, f"{'raw':<12}{facts['raw']}"])
+
+
+def _raw(one: Reject, *, masked: bool) -> str:
+    return masking.event(one.raw) if masked else masking.unmasked(one.raw)
+
+
+def plain(one: Reject, state: str, *, raw: bool) -> dict[str, Any]:
+    """Return a reject as plain values, without its bytes."""
+    facts = one._asdict()
+    del facts["raw"]
+    facts["received_at"] = one.received_at.isoformat()
+    facts["reasons"] = [
+        (reason if raw else reason._replace(message=masking.message(reason)))._asdict() for reason in one.reasons
+    ]
+    return facts | {"redriven": state}
+
+
+# ---- stats
+
+
+class Kind(NamedTuple):
+    """What rejects of one group have in common."""
+
+    event_type: str
+    stage: str
+    keyword: str
+    path: str
+    message: str
+
+    @classmethod
+    def of(cls, event_type: str | None, reason: Reason) -> Kind:
+        """Return the group of a reject by its first reason."""
+        return cls(event_type or "-", reason.stage, reason.keyword, *masking.shape(reason))
+
+
+@dataclass
+class Sum:
+    """What is known of one group."""
+
+    example: str  # row_id
+    raw: str
+    message: str
+    count: int = 0
+    redriven: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    tenants: set[str] = field(default_factory=set)
+
+    def add(self, one: Reject, *, redriven: bool) -> None:
+        """Count one reject."""
+        self.count += 1
+        self.redriven += redriven
+        self.first = min(self.first or one.received_at, one.received_at)
+        self.last = max(self.last or one.received_at, one.received_at)
+        if len(self.tenants) <= TENANTS_MAX:
+            self.tenants.add(one.tenant or "-")
+
+
+def _stats(args: argparse.Namespace) -> int:
+    chosen = Chosen(args)
+    sums: dict[Kind, Sum] = {}
+    for one in chosen:
+        kind = Kind.of(one.event_type, one.reasons[0])
+        if kind not in sums and len(sums) >= GROUPS_MAX:
+            kind = Kind(OTHER, OTHER, OTHER, "", "")
+        if kind not in sums:
+            raw = _raw(one, masked=not args.raw)
+            first = one.reasons[0]
+            said = first.message if args.raw else masking.message(first)
+            sums[kind] = Sum(one.row_id, raw[:EXAMPLE_CHARS] + "..." * (len(raw) > EXAMPLE_CHARS), said)
+        sums[kind].add(one, redriven=bool(chosen.redrives.state(one.row_id)))
+    order = sorted(sums.items(), key=lambda pair: (-pair[1].count, pair[0]))
+    for kind, one_sum in order:
+        print(_line(_counted(kind, one_sum)) if args.json else _group(kind, one_sum))
+    if not args.json:
+        total, redriven = sum(one.count for one in sums.values()), sum(one.redriven for one in sums.values())
+        print(f"{total:,} rejects in {len(sums)} groups, {redriven:,} sent again." if sums else "No rejects found.")
+    return 0 if sums else 1
+
+
+def _counted(kind: Kind, one: Sum) -> dict[str, Any]:
+    assert one.first is not None
+    assert one.last is not None
+    return {
+        **kind._asdict(),
+        "count": one.count,
+        "redriven": one.redriven,
+        "first": one.first.isoformat(),
+        "last": one.last.isoformat(),
+        "tenants": sorted(one.tenants)[:TENANTS_MAX],
+        "example": {"row_id": one.example, "message": one.message, "raw": one.raw},
+    }
+
+
+def _group(kind: Kind, one: Sum) -> str:
+    assert one.first is not None
+    assert one.last is not None
+    tenants = sorted(one.tenants)
+    named = ", ".join(tenants[:TENANTS_MAX]) + ", ..." * (len(tenants) > TENANTS_MAX)
+    again = f", {one.redriven:,} sent again" if one.redriven else ""
+    return "\n".join(
+        [
+            f"{one.count:>9,}  {kind.event_type}  {kind.stage}/{kind.keyword}  {kind.path}: {_flat(one.message)}",
+            f"{'':>9}  {_when(one.first)} to {_when(one.last)}{again}; tenants: {named}",
+            f"{'':>9}  for example {one.example}: {one.raw}",
+        ]
+    )
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _when(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _line(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False)

@@ -1,0 +1,89 @@
+"""Which rejects a command is about. Rule: the same words mean the same in every command that has them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.ports import LedgerStore
+from tailrace.commit.redrives import SENT, Redrives
+from tailrace.commit.stores import ledger_of
+from tailrace.settings import Settings, SettingsError
+from tailrace.sinks.lake.places import place_of
+from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
+
+STAGES: Final = ("decode", "parse", "contract", "schema", "columns", "internal")
+_AGO: Final = re.compile(r"(\d+)([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def add_filters(parser: argparse.ArgumentParser, *, pending: bool) -> None:
+    """Add the arguments that choose rejects."""
+    group = parser.add_argument_group("which rejects")
+    group.add_argument("--stage", choices=STAGES, default="", help="the stage of the first reason")
+    group.add_argument("--reason", metavar="KEYWORD", default="", help="any reason's keyword: required, json, ...")
+    group.add_argument("--type", metavar="TYPE", default="", help="the event type")
+    group.add_argument("--tenant", default="")
+    group.add_argument("--shard", default="")
+    group.add_argument("--text", default="", help="text in the path or the message of any reason")
+    group.add_argument("--since", metavar="TIME", type=moment, help="arrived then or later: 2026-01-31T08:00Z, 2h, 3d")
+    group.add_argument("--until", metavar="TIME", type=moment, help="arrived before then")
+    if pending:
+        group.add_argument("--pending", action="store_true", help="only what `redrive` has not sent yet")
+    parser.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
+
+
+def moment(text: str) -> datetime:
+    """Return a time: ISO 8601 (UTC where no zone is named), or so long ago."""
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        message = f"found {text!r}, expected a time like 2026-01-31T08:00Z, or how long ago: 30m, 2h, 3d"
+        raise argparse.ArgumentTypeError(message) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class Chosen:
+    """The rejects that arguments choose, in one lake."""
+
+    def __init__(self, args: argparse.Namespace, *, id_: str = "", raw: bool = True) -> None:
+        """Raises SettingsError where the ledger knows no such application."""
+        settings: Settings = args.settings
+        self.ledger: LedgerStore = ledger_of(settings, file_run=args.files)
+        epoch = epoch_of(self.ledger, settings.kcl.application)
+        if epoch is None:
+            raise SettingsError(f"the ledger knows no application `{settings.kcl.application}`")
+        self.epoch = epoch
+        self.redrives = Redrives(self.ledger, epoch)
+        self._stream = "" if args.files else settings.stream.name
+        self._rejects = Rejects(place_of(settings), self._wanted(args, id_), raw=raw)
+        self._pending = getattr(args, "pending", False)
+
+    @staticmethod
+    def _wanted(args: argparse.Namespace, id_: str) -> Wanted:
+        if id_:
+            return Wanted(id=id_)
+        return Wanted(
+            args.stage, args.reason, args.type, args.tenant, args.shard, args.text, "", args.since, args.until
+        )
+
+    def __iter__(self) -> Iterator[Reject]:
+        """Yield each, and say at the end what could not be looked at."""
+        for one in self._rejects.run(shards_of(self.ledger, self.epoch, self._stream)):
+            if not (self._pending and self.redrives.state(one.row_id) == SENT):
+                yield one
+        for name in self._rejects.missing:
+            print(f"tailrace: could not be looked at: {name}", file=sys.stderr)
+
+    @property
+    def whole(self) -> bool:
+        """Say whether everything could be looked at."""
+        return not self._rejects.missing
