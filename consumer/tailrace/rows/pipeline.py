@@ -61,9 +61,7 @@ class Pipeline:
             shape, group = self._shape_of(events, places, rejected, filtered)
             if shape is None:
                 continue
-            made, refused = shape.rows(group)
-            self._unrouted(shape, len(group.events), made, filtered)
-            several = [made]
+            several, refused = self._by_version(shape, group, filtered)
             if refused:
                 kept, refused = self._judged(shape, refused, filtered)
                 several.append(kept)
@@ -75,6 +73,38 @@ class Pipeline:
         if events.several and rejected:
             self._cut_out(rejected, records, events.several)
         return self._outcome(rows, stored, rejected, filtered)
+
+    def _by_version(
+        self, shape: Shape, group: Group, filtered: Counter[tuple[str, str]]
+    ) -> tuple[list[Rows | None], list[Refused]]:
+        """Return the rows of events, and those that were refused.
+
+        Events that name no version are judged by the newest, and what it refuses by the older ones, newest first. What
+        none of them takes has the newest one's reasons.
+        """
+        older = self._older(shape.page) if shape is self._shapes.get((shape.page.event_type, None, False)) else []
+        made, refused = shape.rows(group, explain=not older)
+        self._unrouted(shape, len(group.events), made, filtered)
+        several = [made]
+        for version in older:
+            if not refused:
+                break
+            other = self._shape(Named(shape.page.event_type, version, enclosed=False))
+            assert isinstance(other, Shape)
+            group = Group.of(refused)
+            made, still = other.rows(group, explain=False)
+            self._unrouted(other, len(group.events), made, filtered)
+            several.append(made)
+            left = {(id(one.record), one.at) for one in still}
+            refused = [one for one in refused if (id(one.record), one.at) in left]
+        if older:
+            refused = [one._replace(reasons=shape.explain(one.event, one.outer)) for one in refused]
+        return several, refused
+
+    def _older(self, page: Page) -> list[str]:
+        """Return the versions before a page's, newest first."""
+        versions = self._book.versions(page.event_type)
+        return versions[: versions.index(page.version)][::-1] if page.version in versions else []
 
     def _judged(
         self, shape: Shape, refused: list[Refused], filtered: Counter[tuple[str, str]]

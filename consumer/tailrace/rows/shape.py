@@ -21,7 +21,7 @@ from tailrace.rows.route import routed
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import TIME, Page
 from tailrace.schema.contract import FIELDS, LIFTED, Contract, Path, find, held_path, look, shown
-from tailrace.schema.validate import judge
+from tailrace.schema.validate import broken, judge
 from tailrace.settings import Limits
 
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
@@ -59,6 +59,18 @@ class Group(NamedTuple):
             [self.batches[at] for at in places],
             [self.records[at] for at in places],
             [self.indexes[at] for at in places],
+        )
+
+    @classmethod
+    def of(cls, refused: Sequence[Refused], *, enclosed: bool = False) -> Group:
+        """Return events that were refused."""
+        events = [one.event for one in refused]
+        return cls(
+            events,
+            [one.outer for one in refused] if enclosed else events,
+            [one.batch for one in refused],
+            [one.record for one in refused],
+            [one.at for one in refused],
         )
 
 
@@ -104,7 +116,7 @@ class Shape:
         self._version = pa.scalar(page.version or None, pa.string())
         self._shard = pa.scalar(identity.shard)
         self._default_tenant = contract.section.default_tenant
-        self._payload_paths = contract.payload_paths
+        self._payload_paths, self._payload = contract.payload_paths, contract.payload
         # The members that may hold a field: those the schema knows, or any where it is open.
         self._paths: dict[str, tuple[Path, ...]] = {
             name: tuple(p for p in contract.paths[name] if not page.closed or p[0] in page.declared) for name in FIELDS
@@ -128,11 +140,14 @@ class Shape:
 
     # ---- the verdict
 
-    def rows(self, group: Group) -> tuple[Rows | None, list[Refused]]:
-        """Return the rows of a group, None when there are none, and the events that were refused: taken out of it."""
+    def rows(self, group: Group, *, explain: bool = True) -> tuple[Rows | None, list[Refused]]:
+        """Return the rows of a group, None when there are none, and the events that were refused: taken out of it.
+
+        Without `explain` nothing says why they were: that costs much, and another version may take them.
+        """
         refused: list[Refused] = []
         if self.page.judge is not None:
-            self._drop(group, judge(self.page.judge, group.events), refused)
+            self._drop(group, broken(self.page.judge, group.events), refused, explain=explain)
         while group.events:
             tenants, wrong = self._tenants(group)
             event_times, late = times.column(self._read["event_time"](group))
@@ -144,13 +159,13 @@ class Shape:
                     guilty = {at for at, e in enumerate(group.events) if columns.misfits(self.page.fields, e)}
                     if not guilty:  # no value is to blame, so the mistake is ours
                         raise
-            self._drop(group, guilty, refused)
+            self._drop(group, guilty, refused, explain=explain)
         return None, refused
 
-    def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused]) -> None:
+    def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused], *, explain: bool) -> None:
         for at in sorted(guilty):
             event, outer = group.events[at], group.outers[at]
-            reasons = self.explain(event, outer)
+            reasons = self.explain(event, outer) if explain else ()
             refused.append(Refused(group.records[at], group.indexes[at], event, outer, group.batches[at], reasons))
         group.remove(guilty)
 
@@ -172,10 +187,7 @@ class Shape:
                 others.append(one._replace(reasons=(*more, *one.reasons)))
         if not kept:
             return None, others
-        events = [one.event for one in kept]
-        outers = [one.outer for one in kept] if self.enclosed else events
-        records, indexes = [one.record for one in kept], [one.at for one in kept]
-        group = Group(events, outers, [one.batch for one in kept], records, indexes)
+        group = Group.of(kept, enclosed=self.enclosed)
         tenants, _ = self._tenants(group)
         event_times, _ = times.column(self._read["event_time"](group))
         return self._table_rows(group, tenants, event_times, [one.reasons for one in kept]), others
@@ -289,8 +301,9 @@ class Shape:
         mask = self._mask
         if mask is None:
             return group
-        events = [mask(event) for event in group.events]
-        outers = events if group.outers is group.events else [mask(outer) for outer in group.outers]
+        outers = [mask(outer) for outer in group.outers]
+        # A path may lead from the whole event into its payload, or begin there.
+        events = outers if group.outers is group.events else [mask(self._payload(outer)) for outer in outers]
         batches = [batch and mask(batch) for batch in group.batches]
         return group._replace(events=events, outers=outers, batches=batches)
 

@@ -46,12 +46,15 @@ def compiled(schema: Mapping[str, Any], library: Library | None = None, path: st
     return Judge(validator, Explainer(known, library.by_address if library else None))
 
 
+def broken(schema: Judge, instances: Sequence[object]) -> list[int]:
+    """Return the places of those instances that break the schema; why they do costs more to say, see `judge`."""
+    valid = schema.validator.is_valid
+    return [at for at, instance in enumerate(instances) if not valid(instance)]
+
+
 def judge(schema: Judge, instances: Sequence[object]) -> dict[int, tuple[Reason, ...]]:
     """Return the reasons of those instances that break the schema, by their place in the sequence."""
-    valid = schema.validator.is_valid
-    return {
-        at: tuple(_reasons(schema, instance)) for at, instance in enumerate(instances) if not valid(instance)
-    }  # fmt: skip
+    return {at: tuple(_reasons(schema, instances[at])) for at in broken(schema, instances)}
 
 
 def _reasons(schema: Judge, instance: object) -> list[Reason]:
