@@ -7,21 +7,38 @@ from typing import Any
 
 from tailrace.schema import kinds
 from tailrace.schema.narrowing import ANY_OF_THEM, Comparison, Parts, event_path
+from tailrace.schema.references import Scope
 from tailrace.schema.steps import Change, Step
 
 
-def compare(old: Mapping[str, Any], new: Mapping[str, Any], lifted: Collection[str] = ()) -> list[Change]:
-    """Return what changed between two versions. `lifted` are members that are no columns of their own."""
+def compare(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    lifted: Collection[str] = (),
+    scopes: tuple[Scope, Scope] | None = None,
+) -> list[Change]:
+    """Return what changed between two versions. `lifted` are members that are no columns of their own.
+
+    `scopes`: what the references of both mean; without, they stand alone.
+    """
     comparison = Comparison(old, new)
     comparison.whole()
-    return [*comparison.changes, *_column_changes(old, new, lifted)]
+    return [
+        *comparison.changes,
+        *_column_changes(_fields_of(old, scopes and scopes[0]), _fields_of(new, scopes and scopes[1]), lifted),
+    ]
 
 
-def _column_changes(old: Mapping[str, Any], new: Mapping[str, Any], lifted: Collection[str]) -> list[Change]:
-    had = kinds.fields(kinds.resolved(old, old), old)
-    has = kinds.fields(kinds.resolved(new, new), new)
+def _fields_of(schema: Mapping[str, Any], scope: Scope | None) -> tuple[kinds.Field, ...]:
+    whole, inside = (scope or Scope.of(schema)).entered(schema)
+    return kinds.fields(whole, inside)
+
+
+def _column_changes(
+    old: tuple[kinds.Field, ...], new: tuple[kinds.Field, ...], lifted: Collection[str]
+) -> list[Change]:
     out: list[Change] = []
-    _fields([field for field in had if field.name not in lifted], has, (), out)
+    _fields([field for field in old if field.name not in lifted], new, (), out)
     return out
 
 

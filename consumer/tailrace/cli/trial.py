@@ -1,0 +1,119 @@
+"""What becomes of records, tried without storing them. Rule: the pipeline that stores is the one that is asked.
+
+Used by `check` and `explain`: they say of every event where it would stand, and why it would not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from tailrace.edition import Edition
+from tailrace.nouns import Identity, Outcome, Record
+from tailrace.rows.pipeline import Pipeline
+from tailrace.rows.treatment import Treatment, Verdict
+from tailrace.schema.book import QUARANTINE, Book
+from tailrace.settings import Settings
+
+STORED: Final = "stored"
+LENIENT: Final = "lenient"
+FILTERED: Final = "filtered"
+REJECTED: Final = "rejected"
+# What only the stream can say of an event.
+OF_THE_STREAM: Final = ("row_id", "received_at", "shard", "position")
+_IDENTITY: Final = Identity("trial", "trial", "trial")
+
+
+class Judged(NamedTuple):
+    """What becomes of one event of a record."""
+
+    index: int
+    verdict: str
+    table: str | None = None
+    event_type: str | None = None
+    schema: str | None = None  # `<type>/<version>` it was judged by
+    why: str | None = None  # it was filtered
+    reasons: tuple[Mapping[str, str], ...] = ()  # stage, keyword, path, message
+    row: Mapping[str, Any] | None = None
+
+
+class Trial:
+    """Judges records one by one."""
+
+    def __init__(self, settings: Settings, edition: Edition, *, arrival_ms: int, book: Book | None = None) -> None:
+        """`book`: in place of the edition's; then what breaks its schema is rejected, whatever its type's verdict."""
+        alone = edition.treatment._replace(verdict=Treatment().verdict)
+        self._treatment = edition.treatment if book is None else alone
+        self._arrival_ms, self._book = arrival_ms, book or edition.book
+
+        def made(treatment: Treatment) -> Pipeline:
+            return Pipeline(settings.contract, self._book, settings.limits, _IDENTITY, treatment)
+
+        self._pipeline, self._strict = made(self._treatment), made(alone)
+
+    def __call__(self, data: bytes) -> list[Judged]:
+        """Return what becomes of the events of one record, in their order."""
+        record = Record(data, "1", 0, self._arrival_ms)
+        outcome = self._pipeline([record])
+        found = dict(_stored(outcome, self._book)) | dict(_rejected(outcome))
+        missing = [index for index in range(outcome.received) if index not in found]
+        if missing:
+            refused = dict(_rejected(self._strict([record])))
+            whys = sorted({why for _, why in outcome.filtered_by}) or [FILTERED]
+            for index in missing:
+                found[index] = self._filtered(index, refused.get(index), whys)
+        return [found[index] for index in sorted(found)]
+
+    def _filtered(self, index: int, refused: Judged | None, whys: list[str]) -> Judged:
+        """Return a filtered event. The outcome counts whys and names no places; its reasons tell where they differ."""
+        if refused is None:
+            return Judged(index, FILTERED, why=" or ".join(whys))
+        keyword = refused.reasons[0]["keyword"]
+        dropped = self._treatment.verdict(refused.event_type or "") is Verdict.DROP
+        why = keyword if keyword in whys else "schema" if dropped and "schema" in whys else " or ".join(whys)
+        return refused._replace(verdict=FILTERED, why=why, table=None)
+
+
+def _stored(outcome: Outcome, book: Book) -> list[tuple[int, Judged]]:
+    out = []
+    for part in outcome.rows:
+        if part.table.name == QUARANTINE.name:
+            continue
+        for row in part.batch.to_pylist():
+            findings = row.get("findings")
+            kind, version = row["event_type"], row["schema_version"]
+            index = _index(row)
+            if row["event_id"] == row["row_id"]:  # derived: the stream's own would be another
+                row["event_id"] = None
+            judged = Judged(
+                index,
+                STORED if findings is None else LENIENT,
+                part.table.name,
+                kind,
+                f"{kind}/{version}" if kind in book else None,
+                reasons=tuple(json.loads(findings)) if findings else (),
+                row={name: value for name, value in row.items() if name not in OF_THE_STREAM},
+            )
+            out.append((index, judged))
+    return out
+
+
+def _rejected(outcome: Outcome) -> list[tuple[int, Judged]]:
+    out = []
+    for part in outcome.rows:
+        if part.table.name == QUARANTINE.name:
+            for row in part.batch.to_pylist():
+                reasons = tuple(json.loads(row["reasons"]))
+                judged = Judged(_index(row), REJECTED, part.table.name, row["event_type"], row["schema"], None, reasons)
+                out.append((_index(row), judged))
+    return out
+
+
+def _index(row: Mapping[str, Any]) -> int:
+    return int(row["position"].rpartition("/")[2])
+
+
+def told(reason: Mapping[str, str]) -> str:
+    """Return a reason as one line."""
+    return f"{reason['path']}: {reason['message']} ({reason['stage']}/{reason['keyword']})"

@@ -1,0 +1,177 @@
+"""`tailrace check`: everything that is wrong with schemas is said in one go, and a CI can rely on its status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.pipelines import CLICK, closed
+from tailrace.cli import main
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = closed({"type": {"const": "page"}, "n": {"type": "integer", "maximum": 100}, "t": {"type": "string"}}, ["type"])
+GOOD = {"type": "page", "n": 1}
+BAD = {"type": "page", "n": "one"}
+
+
+class Schemas:
+    """A folder of schemas and fixtures."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def put(self, path: str, *values: object) -> None:
+        """Write a file of JSON, one value a line; bytes as they are."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [value if isinstance(value, bytes) else json.dumps(value).encode() for value in values]
+        file.write_bytes(b"\n".join(lines))
+
+    def check(self, *options: str, status: int, environ: Mapping[str, str] | None = None) -> list[str]:
+        """Check; return the lines of the output, without the folder's path."""
+        assert main(["check", "--schemas", str(self.folder), *options], environ or {}) == status
+        return [" ".join(line.split()) for line in self._out().splitlines()]
+
+    def check_json(self, status: int) -> dict[str, Any]:
+        assert main(["check", "--json", "--schemas", str(self.folder)], {}) == status
+        out: dict[str, Any] = json.loads(self._out())
+        return out
+
+    def _out(self) -> str:
+        return self._capsys.readouterr().out.replace(f"{self.folder}/", "")
+
+
+@pytest.fixture
+def schemas(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Schemas:
+    return Schemas(tmp_path / "schemas", capsys)
+
+
+def test_the_schemas_of_this_repository_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["check", "--strict"], {}) == 0
+    assert capsys.readouterr().out.strip().endswith("nothing wrong.")
+
+
+def test_sound_schemas_with_fixtures_are_counted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD, b"", {"type": "page"})
+    schemas.put("page/1-0-0.bad.jsonl", BAD)
+    assert schemas.check(status=0) == [
+        "1 schema of 1 type, 2 files of fixtures (2 good, 1 bad), 0 steps: nothing wrong."
+    ]
+
+
+def test_every_broken_file_is_named_not_the_first_alone(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    schemas.put("click/1-0-0.json", b"{ no JSON")
+    schemas.put("click/1-0-0.good.jsonl", GOOD)
+    schemas.put("scroll/1-0-0.json", {"type": "nothing"})
+    schemas.put("scroll/1-0-1.json", [1])
+    lines = schemas.check(status=1)
+    assert [line.split()[0] for line in lines[:-1]] == ["click/1-0-0.json", "scroll/1-0-0.json", "scroll/1-0-1.json"]
+    assert lines[-1].startswith("4 schemas of 1 type, 2 files of fixtures (1 good, 0 bad)")
+
+
+def test_a_good_line_that_is_rejected_is_named_with_its_line_and_reason(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD, BAD, {"type": "paje"}, b"{")
+    lines = schemas.check(status=1)
+    assert [line.split()[0] for line in lines[:-1]] == [f"page/1-0-0.good.jsonl:{at}" for at in (2, 3, 4)]
+    assert "rejected by page/1-0-0: $.n: " in lines[0]
+    assert lines[0].endswith("expected it to be stored by page/1-0-0")
+    assert "(contract/unknown_type)" in lines[1]
+
+
+def test_a_bad_line_that_is_stored_or_proves_nothing_is_named(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.bad.jsonl", GOOD, b"[]x", BAD, [BAD, BAD])
+    lines = schemas.check(status=1)
+    assert [line.split()[0] for line in lines[:-1]] == [f"page/1-0-0.bad.jsonl:{at}" for at in (1, 2, 4)]
+    assert "found it stored in page/v1 by page/1-0-0" in lines[0]
+    assert "rejected, before a schema was asked" in lines[1]
+    assert "found 2 events in one line" in lines[2]
+
+
+def test_fixtures_of_an_older_version_are_judged_by_it(schemas: Schemas) -> None:
+    """Events that name no version: as it was when that version was the newest."""
+    wider = closed({**PAGE["properties"], "u": {"type": "string"}}, ["type"])
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    schemas.put("page/1-0-0.bad.jsonl", {**GOOD, "u": "x"})
+    schemas.put("page/1-0-1.json", wider)
+    schemas.put("page/1-0-1.good.jsonl", {**GOOD, "u": "x"})
+    assert schemas.check(status=0)[-1].endswith("1 step (1 addition): nothing wrong.")
+
+
+def test_fixtures_say_nothing_of_verdicts(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.bad.jsonl", BAD)
+    assert schemas.check(status=0, environ={"TAILRACE_VERDICTS_LENIENT": "page"})
+    assert schemas.check(status=0, environ={"TAILRACE_VERDICTS_DROP": "pa*"})
+
+
+def test_fixtures_without_a_schema_are_a_finding_and_a_schema_without_them_a_note(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-1.good.jsonl", GOOD)
+    schemas.put("page/1-0-0.good.jsonl", b"\n\n")
+    assert [line.split()[0] for line in schemas.check(status=1)[:-1]] == [
+        "page/1-0-0.good.jsonl",
+        "page/1-0-1.good.jsonl",
+    ]
+    for file in schemas.folder.glob("page/*.jsonl"):
+        file.unlink()
+    assert schemas.check(status=0)[0].startswith("note: page/1-0-0.json no fixtures")
+    assert schemas.check("--strict", status=1)[0].startswith("page/1-0-0.json no fixtures")
+
+
+def test_a_step_that_does_more_than_its_number_says_is_a_finding(schemas: Schemas) -> None:
+    narrow = closed({**PAGE["properties"], "n": {"type": "integer", "maximum": 50}}, ["type"])
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-1.json", narrow)
+    (finding,) = [line for line in schemas.check(status=1) if line.startswith("page/1-0-1.json")]
+    expected = "$.n maximum narrowed: was at most 100, is at most 50: revision after 1-0-0, expected 1-1-0 or higher"
+    assert finding == f"page/1-0-1.json {expected}"
+    (schemas.folder / "page/1-0-1.json").rename(schemas.folder / "page/1-1-0.json")
+    report = schemas.check_json(status=0)
+    assert [(step["found"], step["said"]) for step in report["steps"]] == [("revision", "revision")]
+
+
+def test_a_column_of_another_kind_needs_another_major(schemas: Schemas) -> None:
+    other = closed({**PAGE["properties"], "n": {"type": "string"}}, ["type"])
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-1-0.json", other)
+    assert schemas.check(status=1)[0].startswith("page/1-1-0.json n: ")
+    (schemas.folder / "page/1-1-0.json").rename(schemas.folder / "page/2-0-0.json")
+    assert schemas.check_json(status=0)["steps"][0]["found"] == "breaking"
+
+
+def test_settings_that_do_not_hold_are_found_and_the_schemas_looked_at_all_the_same(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", BAD)
+    environ = {"TAILRACE_ENRICH_STEPS": "user_agent,nonsense", "TAILRACE_VERDICTS_DROP": "klick,p*"}
+    lines = schemas.check(status=1, environ=environ)
+    assert lines[0].startswith("[enrich] steps")
+    assert any(line.startswith("page/1-0-0.good.jsonl:1") for line in lines)
+    assert [line for line in lines if line.startswith("[verdicts]")] == [
+        "[verdicts] drop found 'klick', expected the name of an event type with a schema"
+    ]
+
+
+def test_json_has_stable_keys(schemas: Schemas) -> None:
+    schemas.put("click/1-0-0.json", CLICK)
+    schemas.put("click/1-0-1.json", b"{")
+    report = schemas.check_json(status=1)
+    assert list(report) == ["ok", "schemas", "broken", "fixtures", "steps", "findings", "notes"]
+    assert report["broken"] == ["click/1-0-1.json"]
+    assert [list(one) for one in report["findings"]] == [["kind", "where", "message"]]
+
+
+def test_a_folder_that_is_not_there_is_wrong_usage(schemas: Schemas) -> None:
+    assert schemas.check(status=2) == []
