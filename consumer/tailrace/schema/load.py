@@ -1,8 +1,9 @@
 """Reads the schema book. Rule: a book is loaded whole or not at all.
 
-A schema stands at `<event type>/<version>.json`, or as Iglu has it at `<vendor>/<name>/jsonschema/<version>`. Folders
-whose name begins with `_`, at any level, hold definitions that schemas refer to. Reading and understanding are apart: a
-source gives files as bytes by their path below it, and `load_files` makes the book of them, wherever they came from.
+A schema stands at `<event type>/<version>.json`, one of Avro at `<event type>/<version>.avsc`, or as Iglu has it at
+`<vendor>/<name>/jsonschema/<version>`. Folders whose name begins with `_`, at any level, hold definitions that schemas
+refer to. Reading and understanding are apart: a source gives files as bytes by their path below it, and `load_files`
+makes the book of them, wherever they came from.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from tailrace import settings
+from tailrace.schema.avro import AvroError, converted
 from tailrace.schema.book import Book, BookError, Key
 from tailrace.schema.contract import shown
 from tailrace.schema.references import iglu_uri
@@ -78,7 +80,7 @@ def _place(path: str) -> Place | None:
         return None
     iglu = _IGLU.fullmatch(path)
     if any(part.startswith("_") for part in parts[:-1]):
-        return Place(None) if iglu or _ending(path) else None
+        return Place(None) if iglu or _ending(path) == ".json" else None
     if iglu:
         return Place((f"{iglu[1]}.{iglu[2]}", iglu[3]), iglu=True)
     ending = _ending(path)
@@ -135,4 +137,16 @@ def parsed(path: str, data: bytes) -> dict[str, Any]:
     return schema
 
 
-_READERS: Final[Mapping[str, Callable[[str, bytes], dict[str, Any]]]] = {".json": parsed, "": parsed}
+def parsed_avro(path: str, data: bytes) -> dict[str, Any]:
+    """Return the JSON Schema that an Avro file says. Raises BookError."""
+    try:
+        return converted(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise BookError(f"{path}: no JSON: {error}") from None
+    except AvroError as error:
+        raise BookError(f"{path}: {error}") from None
+
+
+_READERS: Final[Mapping[str, Callable[[str, bytes], dict[str, Any]]]] = {
+    ".json": parsed, ".avsc": parsed_avro, "": parsed,
+}  # fmt: skip
