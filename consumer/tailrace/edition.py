@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tailrace import __version__, enrichers
 from tailrace.rows import route
+from tailrace.rows.mask import masking
 from tailrace.rows.treatment import Treatment, verdicts
 from tailrace.schema.book import Book
 from tailrace.schema.load import concerns, load_files
@@ -34,7 +35,9 @@ def load(settings: Settings, files: Files | None = None) -> Edition:
     digests |= {f"enrich/{one.name}": one.digest for one in steps}
     routes = _routes(settings, files, book)
     digests |= {} if routes is None else {"routes": routes.digest}
-    treatment = Treatment(verdicts(settings.verdicts), steps, routes=routes)
+    mask = masking(settings.privacy, book, files.read)
+    digests |= {} if mask is None else {"privacy": mask.digest}
+    treatment = Treatment(verdicts(settings.verdicts), steps, mask, routes)
     return Edition(book, treatment, tuple(sorted(digests.items())))
 
 

@@ -52,7 +52,7 @@ class UserAgent:
     name = "user_agent"
     inputs = ("user_agent",)
     outputs = pa.schema([("ua_family", pa.string()), ("os_family", pa.string()), ("device_family", pa.string())])
-    digest = f"ua-parser {version('ua-parser')}, ua-parser-rs {version('ua-parser-rs')}"
+    digest = ", ".join(f"{name} {version(name)}" for name in ("ua-parser", "ua-parser-builtins", "ua-parser-rs"))
 
     def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
         return mapped(columns["user_agent"], families, self.outputs)
