@@ -118,3 +118,4 @@ class Outcome(NamedTuple):
     reasons: Counter[tuple[str, str, str]]  # (event type or "", stage, keyword) -> events rejected (first reason)
     stored_by_type: Counter[str]
     filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events
+    repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those filtered for what came before

@@ -8,11 +8,12 @@ or was alone in the hands of two children that died, goes to quarantine by itsel
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane, Say
+from tailrace.commit.ports import Sink
 from tailrace.nouns import START, Outcome, Reason, Record
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
@@ -30,11 +31,20 @@ class Pipeline(Protocol):
 class Shard:
     """The pipeline and the lanes of one shard."""
 
-    def __init__(self, pipeline: Pipeline, lanes: Sequence[Lane], now_ms: Callable[[], int], say: Say) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        lanes: Sequence[Lane],
+        now_ms: Callable[[], int],
+        say: Say,
+        repeats: Callable[[Outcome, Lane], Outcome] | None = None,
+    ) -> None:
+        """`repeats` takes out of an outcome what came before, with what a lane knows; None: nothing does."""
         self._pipeline = pipeline
         self._lanes = lanes
         self._now_ms = now_ms
         self._say = say
+        self._repeats = repeats
         self._careful_records = 0
         self.delivered = START  # mark of the last record the daemon brought
         self.digits = 0  # of its sequence number, where zeros stand before it (stand-ins; Kinesis has none)
@@ -85,6 +95,7 @@ class Shard:
         self._hand_over(part, outcome)
 
     def _hand_over(self, part: Part, outcome: Outcome) -> None:
+        outcome = self._once(part, outcome)
         self._say(
             "processed", records=len(part.records), bytes=part.bytes, last=part.records[-1].arrival_ms, outcome=outcome
         )
@@ -92,6 +103,15 @@ class Shard:
         for lane in self._lanes:
             lane.add(part, outcome, now_ms)
             lane.flush_due(now_ms)
+
+    def _once(self, part: Part, outcome: Outcome) -> Outcome:
+        """Take out what came before. The first lane that takes the part has the say, and all plans note it."""
+        if self._repeats is None:
+            return outcome
+        for lane in self._lanes:
+            lane.reach(part)
+        taker = next((lane for lane in self._lanes if lane.wants(part)), None)
+        return outcome if taker is None else self._repeats(outcome, taker)
 
     def _add_carefully(self, part: Part) -> None:
         noting = self._lanes[0]  # one durable note is enough for the shard
@@ -145,6 +165,22 @@ class Shard:
             if lane.forced == START:
                 lane.cut(why)
                 lane.settle()
+
+    def adopt(self, pipeline: Pipeline, sinks: Mapping[str, Sink], digests: tuple[tuple[str, str], ...]) -> bool:
+        """Go on under another edition from the next record on; `sinks` by lane. False where that must wait.
+
+        All that is in hand is committed under the edition it was made with. A plan that was found open is replayed
+        first. A shard that is lost or stopped opens anew some day, under whatever edition stands then.
+        """
+        if self.state != "fill" or any(lane.forced != START for lane in self._lanes):
+            return False
+        self._cut("edition")
+        if self.state != "fill":
+            return False
+        self._pipeline = pipeline
+        for lane in self._lanes:
+            lane.adopt(sinks[lane.name], digests)
+        return True
 
     def flush_due(self) -> None:
         """Cut what is due."""

@@ -9,14 +9,16 @@ import msgspec
 import pyarrow as pa
 
 from tailrace.commit.batch import FlushLimits
+from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.committed import LAKE
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import LedgerStore, Place
+from tailrace.commit.ports import Claims, LedgerStore, Place
 from tailrace.edition import Edition
 from tailrace.nouns import Identity
 from tailrace.ops.clock import Clock
+from tailrace.repeats import Repeats
 from tailrace.rows.pipeline import Pipeline
 from tailrace.settings import Settings
 from tailrace.shard import Shard
@@ -36,27 +38,58 @@ def shard_of(
     say: Say,
     alive: Callable[[], None],
     event_time_window: bool = True,
+    claims: Claims | None = None,
 ) -> Shard:
-    """Build one shard: its pipeline and its lanes. Nothing is touched before `open`."""
+    """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
+
+    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone.
+    """
     rng = random.Random()  # noqa: S311 - jitter between retries
-    lake, flush = settings.lake, settings.flush
-    if not event_time_window:
-        lake = msgspec.structs.replace(lake, past_days=0, future_hours=EVER_HOURS)
+    flush = settings.flush
+
+    def patience() -> Patience:
+        return Patience(clock, settings.world.patience_s, rng.random)
+
     lane = Lane(
         LAKE,
         identity,
         LaneLedger(store, place, identity, LAKE),
         place,
-        LakeSink.of(lake, edition.book.tables(), edition.book.envelope),
+        _lake(settings, edition, event_time_window=event_time_window),
         FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
         digests=edition.digests,
-        patience=lambda: Patience(clock, settings.world.patience_s, rng.random),
+        patience=patience,
         say=say,
         alive=alive,
-        uploads=lake.upload_threads,
+        uploads=settings.lake.upload_threads,
     )
-    pipeline = Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
-    return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say)
+    repeats = Repeats(
+        identity.epoch,
+        settings.dedup,
+        claims=claims,
+        redriven=LedgerClaims(store),
+        now_ms=clock.now_ms,
+        patience=patience,
+        say=say,
+    )
+    pipeline = _pipeline(settings, identity, edition)
+    return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say, repeats)
+
+
+def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:
+    """Have a shard go on under another edition, after all it has in hand. False where that must wait."""
+    return shard.adopt(_pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}, edition.digests)
+
+
+def _pipeline(settings: Settings, identity: Identity, edition: Edition) -> Pipeline:
+    return Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
+
+
+def _lake(settings: Settings, edition: Edition, *, event_time_window: bool = True) -> LakeSink:
+    lake = settings.lake
+    if not event_time_window:
+        lake = msgspec.structs.replace(lake, past_days=0, future_hours=EVER_HOURS)
+    return LakeSink.of(lake, edition.book.tables(), edition.book.envelope)
 
 
 def tune() -> None:

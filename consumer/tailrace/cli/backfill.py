@@ -98,7 +98,7 @@ class _Work:
     """The parts all files share, and the sums."""
 
     def __init__(self, settings: Settings, progress: Progress, *, again: bool) -> None:
-        from tailrace.commit.stores import ledger_of  # noqa: PLC0415
+        from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
         from tailrace.edition import load  # noqa: PLC0415
         from tailrace.ops.clock import SystemClock  # noqa: PLC0415
         from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
@@ -111,10 +111,12 @@ class _Work:
         self._clock = SystemClock()
         self._edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
+        self._claims = claims_of(settings)
         self._epoch = _epoch(settings, self._store, self._clock.now_ms())
         self._place = place_of(settings)
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._filtered: Counter[str] = Counter()
         self._tables: Counter[str] = Counter()
 
     def _first_seen(self, source: Source) -> int:
@@ -156,6 +158,8 @@ class _Work:
             for (kind, stage, keyword), count in outcome.reasons.items():
                 self._reasons[f"{kind or '(unknown)'}: {stage} {keyword}"] += count
             self._tables.update(outcome.stored_by_type)
+            for (kind, why), count in outcome.filtered_by.items():
+                self._filtered[f"{kind or '(unknown)'}: {why}"] += count
         elif what == "committed":
             self._counts.update({k: facts[k] for k in ("received", "stored", "rejected", "filtered")})
         elif what == "replayed":
@@ -184,6 +188,7 @@ class _Work:
             say=self._say,
             alive=lambda: None,
             event_time_window=False,
+            claims=self._claims,
         )
         try:
             shard.open()
@@ -236,7 +241,8 @@ class _Work:
         print(
             f"  {counts['rejected']:>9,} rejected  " + ", ".join(f"{n} {c:,}" for n, c in self._reasons.most_common(5))
         )
-        print(f"  {counts['filtered']:>9,} filtered")
+        filtered = ", ".join(f"{n} {c:,}" for n, c in self._filtered.most_common(5))
+        print(f"  {counts['filtered']:>9,} filtered  {filtered}".rstrip())
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")

@@ -70,6 +70,8 @@ class Batch:
         self.counts = Counts()
         self.first_ms = 0
         self.arrival_ms = 0  # of the first record
+        self.seen: set[bytes] = set()  # keys of its events, for who looks for those that come again
+        self.repeated: dict[str, str] = {}  # position -> why, of events left out since they came before
         self._digest = PositionsDigest()
 
     def __bool__(self) -> bool:
@@ -88,6 +90,7 @@ class Batch:
         self.bytes += part.bytes
         self.rows += outcome.stored + outcome.rejected
         self.counts = self.counts.plus(Counts(outcome.received, outcome.stored, outcome.rejected, outcome.filtered))
+        self.repeated.update(outcome.repeated)
         self._digest.add(part.positions)
 
     def due(self, now_ms: int, objects: int, limits: FlushLimits) -> str:
@@ -116,4 +119,5 @@ class Batch:
             counts=self.counts,
             names=names,
             digests=digests,
+            repeated=tuple(sorted(self.repeated.items())),
         )

@@ -123,15 +123,32 @@ class Lane:
         self.cut("objects")
         return self._filling.opens(outcome.rows) <= most
 
+    def wants(self, part: Part) -> bool:
+        """Has this lane not taken the part in yet?"""
+        return self.state == "fill" and part.last > self.taken
+
+    def reach(self, part: Part) -> None:
+        """Cut a plan that waits for its last record, where the replay has gone past it."""
+        if self.wants(part) and self.forced != START and part.last > self.forced:
+            self.cut("forced")
+            self.settle()
+
+    @property
+    def seen(self) -> set[bytes]:
+        """Keys of the batch's events, for who looks for those that come again; forgotten when it is cut."""
+        return self._batch.seen
+
+    @property
+    def repeated(self) -> Mapping[str, str] | None:
+        """What an open plan that was found left out, position -> why: its verdicts stand. None: there is no plan."""
+        plan = self._owner.item.plan
+        return None if self.forced == START or plan is None else dict(plan.repeated)
+
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
-        if self.state != "fill" or part.last <= self.taken:
+        self.reach(part)
+        if not self.wants(part):
             return
-        if self.forced != START and part.last > self.forced:
-            self.cut("forced")  # the replay went past the plan's last record
-            self.settle()
-            if self.state != "fill":
-                return
         self._batch.add(part, outcome, now_ms)
         self._filling.add(outcome.rows)
         self.taken = part.last
@@ -197,6 +214,14 @@ class Lane:
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
             self.drop()
 
+    def adopt(self, sink: Sink, digests: tuple[tuple[str, str], ...]) -> None:
+        """Go on under another edition. Only with nothing in hand and nothing in flight: a plan has one edition."""
+        if self._batch or self._flight is not None or self.forced != START:
+            raise RuntimeError(f"lane {self.name}: another edition comes between plans only")
+        self._filling.drop()
+        self._sink, self._digests = sink, digests
+        self._filling = sink.start()
+
     def suspect(self, span: tuple[str, ...]) -> None:
         """Careful mode: make it durable that the records from the first to the last mark are in hand; (): none are."""
         self.settle()
@@ -230,7 +255,10 @@ class Lane:
         try:
             chain = self._owner.item.chain + 1
             own = (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
-            owner = protocol.cut(self._owner, batch.draft(own, self._digests))
+            draft, opened = batch.draft(own, self._digests), self._owner.item.plan
+            if opened is not None:
+                draft = draft._replace(repeated=opened.repeated)  # those that did not come stand too
+            owner = protocol.cut(self._owner, draft)
             bodies: dict[str, Body] = {}
             if owner.plan is not None and owner.step in {"prepare", "take_over"}:
                 plan = owner.plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from hashlib import sha256
 from typing import BinaryIO
@@ -59,14 +60,15 @@ class LaneLedger:
 
     def _slim(self, item: Item) -> Item:
         plan = item.plan
-        if plan is None or sum(map(len, plan.names)) + 4 * len(plan.names) <= PLAN_INLINE_BYTES_MAX:
+        if plan is None or _bytes(plan) <= PLAN_INLINE_BYTES_MAX:
             return item
         name = shelf_name(self._identity, self._lane, plan.chain, plan.generation)
-        body = BytesBody(json.dumps(plan.names, separators=(",", ":")).encode())
+        shelved = {"names": plan.names, "repeated": dict(plan.repeated)} if plan.repeated else plan.names
+        body = BytesBody(json.dumps(shelved, separators=(",", ":")).encode())
         # Create-only: a name already taken is this same plan, whose reply was lost. Reading checks the digest.
         self._place.create(name, body, meta(self._identity.epoch, plan.chain, plan.generation))
         self._place.sync()  # an item that survives a power cut must not name a shelf that did not
-        return item._replace(plan=plan._replace(names=(), shelf=f"{name}#{body.sha256}"))
+        return item._replace(plan=plan._replace(names=(), repeated=(), shelf=f"{name}#{body.sha256}"))
 
     def _whole(self, item: Item) -> Item:
         plan = item.plan
@@ -80,4 +82,13 @@ class LaneLedger:
             raise WorldError(f"the names of plan {plan.chain} are not at {name}") from error
         if sha256(data).hexdigest() != digest:
             raise WorldError(f"the names of plan {plan.chain} at {name} are damaged")
-        return plan._replace(names=tuple(json.loads(data)), shelf="")
+        found = json.loads(data)
+        shelved = found if isinstance(found, dict) else {"names": found, "repeated": {}}
+        repeated = tuple(sorted(shelved["repeated"].items()))
+        return plan._replace(names=tuple(shelved["names"]), repeated=repeated, shelf="")
+
+
+def _bytes(plan: Plan) -> int:
+    """Return about how much of the item the plan's lists take."""
+    texts = [*plan.names, *itertools.chain.from_iterable(plan.repeated)]
+    return sum(map(len, texts)) + 4 * len(texts)

@@ -40,7 +40,8 @@ class Plan(NamedTuple):
     counts: Counts
     names: tuple[str, ...]  # every object it may write, sorted, the commit file last
     digests: tuple[tuple[str, str], ...] = ()
-    shelf: str = ""  # the object that holds `names` when they are too many for the item
+    shelf: str = ""  # the object that holds `names` and `repeated` when they are too many for the item
+    repeated: tuple[tuple[str, str], ...] = ()  # (position, why) of events left out since they came before, sorted
 
     def covers(self, other: Plan) -> bool:
         """Is the other plan the same cut of the same records?"""
@@ -89,6 +90,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
     out["counts"] = plan.counts._asdict()
     out["names"] = list(plan.names)
     out["digests"] = dict(plan.digests)
+    out["repeated"] = dict(plan.repeated)
     return out
 
 
@@ -107,6 +109,7 @@ def plan_from_dict(raw: Mapping[str, Any]) -> Plan:
     fields["counts"] = Counts(**raw["counts"])
     fields["names"] = tuple(raw["names"])
     fields["digests"] = tuple(sorted(raw["digests"].items()))
+    fields["repeated"] = tuple(sorted(raw.get("repeated", {}).items()))
     return Plan(**fields)
 
 

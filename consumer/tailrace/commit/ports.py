@@ -78,6 +78,16 @@ class LedgerStore(Protocol):
         """Yield every key that starts with the prefix, in order."""
 
 
+class Claims(Protocol):
+    """Keys that belong to whoever asked first. An owner asks again as often as it likes: the key stays its own."""
+
+    def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        """Ask for keys, each for an owner; return who owns each. Raises WorldError: the same may be asked again.
+
+        A key whose time was over before `now_s` is free. One that is got, or was one's own, expires at `expires_s`.
+        """
+
+
 class CommitFacts(NamedTuple):
     """What a commit file says of its plan, besides its objects."""
 

@@ -240,7 +240,7 @@ def main(argv: list[str]) -> Never:
 
 def _run(settings: settings_module.Settings, log: logs.Log) -> None:
     from tailrace import edition as editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
-    from tailrace.commit.stores import ledger_of  # noqa: PLC0415
+    from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
@@ -266,7 +266,15 @@ def _run(settings: settings_module.Settings, log: logs.Log) -> None:
         watch = Watch(shard_id, log, clock, frozenset(edition.book.types()))
         life.say = watch
         return shard_of(
-            settings, identity, edition=edition, store=store, place=place, clock=clock, say=watch, alive=alive
+            settings,
+            identity,
+            edition=edition,
+            store=store,
+            place=place,
+            clock=clock,
+            say=watch,
+            alive=alive,
+            claims=claims_of(settings),
         )
 
     life = Life(

@@ -42,6 +42,8 @@ class Watch:
             metrics.STORED.labels(self._type(name)).inc(count)
         for (name, stage, keyword), count in outcome.reasons.items():
             metrics.REJECTS.labels(self._type(name), stage, keyword).inc(count)
+        for (name, why), count in outcome.filtered_by.items():
+            metrics.FILTERED.labels(self._type(name), why).inc(count)
 
     def _on_replayed(self, facts: dict[str, Any]) -> None:
         metrics.REPLAYED.labels(self._shard).inc(facts["records"])

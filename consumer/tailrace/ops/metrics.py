@@ -44,6 +44,12 @@ EVENTS_REJECTED = _counter("events_rejected_total", "Events kept in quarantine."
 EVENTS_FILTERED = _counter("events_filtered_total", "Events filtered on purpose.", "shard", "lane")
 REJECTS = _counter("rejects_total", "Rejected events by their first reason.", "type", "stage", "keyword")
 STORED = _counter("stored_total", "Stored events by type.", "type")
+FILTERED = _counter(
+    "filtered_total",
+    "Filtered events by type and why: schema, unknown_type, route, duplicate, redriven.",
+    "type",
+    "why",
+)
 
 # Plans.
 PLAN_ROWS = Histogram("tailrace_plan_rows", "Rows of a plan.", ("lane",), buckets=_ROWS)

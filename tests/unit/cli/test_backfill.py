@@ -100,6 +100,17 @@ def test_every_line_is_stored_or_rejected(work: Work, capsys: pytest.CaptureFixt
     assert work.audit() == 0
 
 
+def test_what_is_filtered_is_told_with_its_reason(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work.environ["TAILRACE_VERDICTS_DROP"] = "page"
+    work.environ["TAILRACE_CONTRACT_UNKNOWN_TYPES"] = "drop"
+    events = [{"type": "page", "n": 1}, {"type": "page", "n": "one"}, {"type": "nobody"}]
+    file = work.folder / "a.jsonl"
+    file.write_text("\n".join(map(json.dumps, events)))
+    assert work.backfill(file) == 0
+    assert "2 filtered  page: schema 1, (unknown): unknown_type 1" in capsys.readouterr().out
+    assert work.audit() == 0
+
+
 def test_twice_is_nothing_new(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
     path = work.write("a.jsonl", 100)
     assert work.backfill(path) == 0

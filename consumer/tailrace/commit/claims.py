@@ -1,0 +1,40 @@
+"""Keys that belong to whoever asked first. Rule: an owner is told so again, however often it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+
+from tailrace.commit.ports import LedgerStore
+
+
+class MemoryClaims:
+    """Claims of one process, gone with it. For tests, and for trying things out."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.standing: dict[str, tuple[str, int]] = {}  # key -> (owner, when it expires)
+
+    def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        """Ask for keys; return who owns each."""
+        with self._lock:
+            for key, owner in keys.items():
+                standing = self.standing.get(key)
+                if standing is None or standing[0] == owner or standing[1] < now_s:
+                    self.standing[key] = owner, expires_s
+            return {key: self.standing[key][0] for key in keys}
+
+
+class LedgerClaims:
+    """Claims in the ledger's own store. They never expire: for the few keys of which each must hold for good."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        """Ask for keys; return who owns each. Time plays no part."""
+        return {key: self._owner(key, owner) for key, owner in keys.items()}
+
+    def _owner(self, key: str, owner: str) -> str:
+        stands = self._store.swap(key, 0, {"owner": owner})
+        return owner if stands is None else str(stands[1]["owner"])

@@ -1,0 +1,120 @@
+"""Events that came before, found in rows. Rule: of equal keys the first position stays; what goes is named, with why.
+
+A key speaks of the application's epoch, the tenant and the event's id (or fingerprint), hashed: who reads it where it
+is kept learns nothing of a person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tailrace.nouns import Outcome, Rows
+from tailrace.schema.book import QUARANTINE
+
+DUPLICATE: Final = "duplicate"
+REDRIVEN: Final = "redriven"
+KEY_BYTES: Final = 16
+
+
+class Keyed(NamedTuple):
+    """One row that may be a repetition."""
+
+    key: str
+    position: str
+    row_id: str  # the owner its key would have
+
+
+def keys(rows: Sequence[Rows], by: str, epoch: str) -> list[Keyed]:
+    """Return the rows that have a key: those whose `by` (event_id, fingerprint) is the client's, and no derived one."""
+    start = blake2b(msgspec.json.encode([epoch, by]), digest_size=KEY_BYTES).copy
+    encode = msgspec.json.encode
+    out = []
+    for batch in _stored(rows):
+        column = batch.column(by)
+        theirs = pc.fill_null(pc.not_equal(column, batch.column("row_id")), fill_value=False)
+        some = batch.filter(theirs)
+        for tenant, value, position, row_id in _texts(some, "tenant", by, "position", "row_id"):
+            digest = start()
+            digest.update(encode((tenant, value)))
+            out.append(Keyed(digest.hexdigest(), position, row_id))
+    return out
+
+
+def redriven_keys(rows: Sequence[Rows], epoch: str) -> list[Keyed]:
+    """Return the rows that were rejected once and sent again, by what they were sent again from."""
+    out = []
+    for batch in _stored(rows):
+        column = batch.column("redrive_of")
+        if column.null_count < len(column):
+            some = batch.filter(column.is_valid())
+            out += [
+                Keyed(f"redriven/{epoch}/{mark}", position, row_id)
+                for mark, position, row_id in _texts(some, "redrive_of", "position", "row_id")
+            ]
+    return out
+
+
+def firsts(found: Iterable[Keyed]) -> tuple[dict[str, Keyed], list[Keyed]]:
+    """Return the row of each key that comes first by its position, and all others."""
+    first: dict[str, Keyed] = {}
+    others = []
+    for one in found:
+        other = first.setdefault(one.key, one)
+        if other is not one:
+            early, late = (one, other) if _order(one.position) < _order(other.position) else (other, one)
+            first[one.key] = early
+            others.append(late)
+    return first, others
+
+
+def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:
+    """Return the outcome without the rows at some positions, which say why they go. Rejects stay."""
+    if not repeated:
+        return outcome
+    rows: list[Rows] = []
+    gone: dict[str, str] = {}
+    filtered = Counter(dict(outcome.filtered_by))
+    stored = outcome.stored_by_type.copy()
+    for part in outcome.rows:
+        places = [] if part.table is QUARANTINE else part.batch.column("position").to_pylist()
+        stays = [place not in repeated for place in places]
+        if all(stays):
+            rows.append(part)
+            continue
+        types = part.batch.column("event_type").to_pylist()
+        for place, event_type, keep in zip(places, types, stays, strict=True):
+            if not keep:
+                label = event_type if event_type in stored else ""
+                gone[place] = repeated[place]
+                filtered[label, repeated[place]] += 1
+                stored[label] -= 1
+        left = part.batch.filter(pa.array(stays, pa.bool_()))
+        if left.num_rows:
+            rows.append(part._replace(batch=left))
+    return outcome._replace(
+        rows=rows,
+        stored=outcome.stored - len(gone),
+        filtered=outcome.filtered + len(gone),
+        stored_by_type=+stored,
+        filtered_by=filtered,
+        repeated={**outcome.repeated, **gone},
+    )
+
+
+def _stored(rows: Sequence[Rows]) -> Iterable[pa.RecordBatch]:
+    return (part.batch for part in rows if part.table is not QUARANTINE)
+
+
+def _texts(batch: pa.RecordBatch, *names: str) -> Iterable[tuple[str, ...]]:
+    return zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+
+
+def _order(position: str) -> tuple[int, ...]:
+    return tuple(map(int, position.split("/")))
