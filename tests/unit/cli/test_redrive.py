@@ -1,0 +1,247 @@
+"""`tailrace redrive`. Rule: a dry run writes nothing; what is sent is sent once, and a crash loses nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.fake_kinesis import FakeKinesis
+from support.rejected_lake import MONDAY_MS, RejectedLake
+from support.small_lake import EPOCH
+from tailrace.cli import redrive, selection
+from tailrace.commit.committed import shards_of
+from tailrace.commit.redrives import Redrives
+from tailrace.nouns import Record
+from tailrace.rows.redriven import unwrapped
+from tailrace.settings import Settings, SettingsError
+from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
+from tailrace_producer.put import Putter
+
+OLD = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["type", "path"],
+    "properties": {"type": {"const": "buy"}, "path": {"type": "string"}, "id": {"type": "string"}},
+}
+NEW = OLD | {"properties": OLD["properties"] | {"coupon": {"type": "string"}}}  # type: ignore[operator]
+GOOD = ["b-1", "b-2", None]
+BODIES = [
+    *({"type": "buy", "page": "/x", "coupon": "c"} | ({"id": one} if one else {}) for one in GOOD),
+    {"type": "buy", "path": "/x", "id": "other", "color": "red"},
+    {"type": "never"},
+]
+PATCH = [{"op": "move", "from": "/page", "path": "/path"}]
+
+
+class World:
+    """A lake with rejects, a schema folder that knows better by now, a stream."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.lake, self.kinesis = folder, RejectedLake(folder), FakeKinesis()
+        bodies = [*(json.dumps(one).encode() for one in BODIES), b"no JSON"]
+        records = [Record(body, str(n), 0, MONDAY_MS + n) for n, body in enumerate(bodies, 1)]
+        self.lake.take("s-0", *records, schemas={("buy", "1-0-0"): OLD})
+        for version, schema in (("1-0-0", OLD), ("1-1-0", NEW)):
+            file = folder / "schemas" / "buy" / f"{version}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(schema))
+        self.patch = folder / "patch.json"
+        self.patch.write_text(json.dumps(PATCH))
+        monkeypatch.setattr(selection, "ledger_of", lambda _settings, *, file_run: self.lake.store)
+        putter = Putter(self.kinesis, "clicks", sleep=lambda _s: None)
+        monkeypatch.setattr(redrive.Stream, "of", lambda _settings: redrive.Stream(putter))
+
+    def settings(self) -> Settings:
+        return self.lake.settings(self.folder / "schemas", "clicks")
+
+    def ask(self, *arguments: str, patch: bool = True) -> int:
+        parser = argparse.ArgumentParser()
+        redrive.configure(parser)
+        more = ["--patch", str(self.patch)] if patch else []
+        args = parser.parse_args([*arguments, *more, "--rate", "100000"])
+        args.settings = self.settings()
+        return redrive.run(args)
+
+    def rejects(self) -> list[Reject]:
+        return list(Rejects(self.lake.place, Wanted()).run(shards_of(self.lake.store, EPOCH, "")))
+
+    def arrived(self) -> list[Record]:
+        return [unwrapped(Record(one.data, "1", 0, 0)) for one in self.kinesis.read()]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(tmp_path, monkeypatch)
+    yield made
+    made.lake.close()
+
+
+def sums(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = list(world.lake.store.keys(""))
+    assert world.ask() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "6 rejects, 0 of them sent before. Of the others",
+        "        3 would be stored    buy/v1 3",
+        "        0 still rejected",
+        "        1 not patchable: no JSON",
+        "        2 not patchable: the patch does not fit",
+        "Nothing was sent; --send sends the 3.",
+    ]
+    assert world.kinesis.calls == []
+    assert list(world.lake.store.keys("")) == keys
+
+
+def test_what_is_sent_is_the_mended_event_under_its_own_id(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.ask("--send") == 0
+    assert capsys.readouterr().out.endswith("\n3 sent.\n")
+    rejects = {one.row_id: one for one in world.rejects()}
+    arrived = world.arrived()
+    assert len(arrived) == 3
+    for one in arrived:
+        assert one.redriven is not None
+        reject = rejects[one.redriven.row_id]
+        event = json.loads(one.data)
+        assert one.redriven.event_id == (reject.event_id or reject.row_id)
+        assert event.get("id") == reject.event_id
+        assert {"path": "/x", "coupon": "c"}.items() <= event.items()
+        assert "page" not in event
+    assert {one.partition_key for one in world.kinesis.read()} <= set(rejects)
+
+
+def test_run_again_it_sends_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.ask("--send") == 0
+    capsys.readouterr()
+    assert world.ask("--send", "--json") == 0
+    found = sums(capsys)
+    assert (found["found"], found["before"], found["stored"], found["sent"]) == (6, 3, 0, 0)
+    assert len(world.arrived()) == 3
+    assert world.ask("--send", "--again", "--json") == 0
+    assert sums(capsys)["sent"] == 3
+
+
+def test_filters_choose(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.ask("--text", "$.color", "--json", patch=False) == 0
+    found = sums(capsys)
+    assert (found["found"], found["stored"], found["rejected"]) == (1, 0, 1)
+    (kind,) = found["reasons"]
+    assert (kind["event_type"], kind["stage"], kind["count"]) == ("buy", "schema", 1)
+    assert world.ask("--type", "none-such") == 1
+    assert capsys.readouterr().out == "No rejects found.\n"
+
+
+def test_without_a_patch_the_bytes_go_as_they_came(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    good = b' {"type": "buy",  "path": "/y", "coupon": "c"} '
+    world.lake.take("s-1", Record(good, "9", 0, MONDAY_MS), schemas={("buy", "1-0-0"): OLD})
+    assert world.ask("--send", "--json", patch=False) == 0
+    found = sums(capsys)
+    assert (found["stored"], found["rejected"], found["sent"]) == (1, 6, 1)
+    assert [one.data for one in world.arrived()] == [good]
+
+
+def test_an_event_that_was_rejected_again_keeps_its_first_mark(world: World) -> None:
+    assert world.ask("--send") == 0
+    sent = world.kinesis.read()
+    world.lake.take(
+        "s-1",
+        *(Record(one.data, str(n), 0, MONDAY_MS) for n, one in enumerate(sent, 1)),
+        schemas={("buy", "1-0-0"): OLD},
+    )
+    marks = {one.redrive_of for one in world.rejects() if one.redrive_of}
+    assert len(marks) == 3
+    assert world.ask("--send", patch=False) == 0
+    arrived = world.arrived()
+    assert len(arrived) == 6
+    assert {one.redriven.row_id for one in arrived if one.redriven} == marks
+
+
+@pytest.mark.parametrize("before", ["sending", "the put", "sent"])
+def test_after_a_crash_it_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str
+) -> None:
+    """Each event is in the stream in the end; twice at most, where it died between the put and the note of it."""
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        if before == "the put":
+            patched.setattr(redrive.Stream, "send", dies)
+        else:
+            patched.setattr(Redrives, before, dies)
+        with pytest.raises(KeyboardInterrupt):
+            world.ask("--send")
+    assert len(world.arrived()) == (3 if before == "sent" else 0)
+    assert world.ask("--send", "--json") == 0
+    assert sums(capsys)["sent"] == 3
+    ids = [one.redriven.row_id for one in world.arrived() if one.redriven]
+    assert len(set(ids)) == 3
+    assert len(ids) == (6 if before == "sent" else 3)
+    assert world.ask("--send", "--json") == 0
+    assert sums(capsys)["sent"] == 0
+
+
+def test_what_the_stream_does_not_take_is_said_and_sent_the_next_time(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.kinesis.troubles = ["AccessDeniedException"]
+    assert world.ask("--send") == 1
+    said = capsys.readouterr()
+    assert "0 sent." in said.out
+    assert "not all was taken: 3 events: AccessDeniedException" in said.err
+    assert world.ask("--send", "--json") == 0
+    assert sums(capsys)["sent"] == 3
+
+
+def test_what_is_too_large_is_said_and_not_sent(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redrive, "RECORD_BYTES_MAX", 100)
+    assert world.ask("--send", "--json") == 0
+    found = sums(capsys)
+    assert (found["too_large"], found["stored"], found["sent"]) == (3, 0, 0)
+
+
+def test_events_can_go_to_a_file(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    out = world.folder / "mended.jsonl"
+    assert world.ask("--send", "--out", str(out), "--json") == 0
+    assert sums(capsys)["sent"] == 3
+    lines = out.read_bytes().splitlines()
+    assert len({unwrapped(Record(line, "1", 0, 0)).redriven for line in lines}) == 3
+    assert world.kinesis.calls == []
+    with pytest.raises(SettingsError, match="File exists; expected the name of a new file"):
+        world.ask("--send", "--out", str(out))
+
+
+def test_the_rate_is_kept(world: World) -> None:
+    rejects = world.rejects()
+    assert [len(batch) for batch in redrive.batches(rejects, 4, 10**9)] == [4, 2]
+    assert [len(batch) for batch in redrive.batches(rejects, 4, 1)] == [1] * 6
+    assert [one for batch in redrive.batches(rejects, 500, 150) for one in batch] == rejects
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), ("{}", "expected a list of operations"), ('[{"op":"mend","path":"/a"}]', "no JSON Patch")],
+)
+def test_a_patch_that_is_none_is_refused(world: World, text: str | None, said: str) -> None:
+    world.patch.unlink()
+    if text is not None:
+        world.patch.write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        world.ask()
+
+
+def test_sending_needs_a_stream_or_a_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "settings", lambda self: self.lake.settings(self.folder / "schemas"))
+    with pytest.raises(SettingsError, match="no stream to send to"):
+        world.ask("--send")
+    assert world.kinesis.calls == []
