@@ -14,9 +14,11 @@ import msgspec
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rejected, Rows
 from tailrace.rows import columns
 from tailrace.rows.decode import Decoder, Events, Spoilt
+from tailrace.rows.entities import Entities
+from tailrace.rows.group import Group, Refused
 from tailrace.rows.redriven import PREFIX, mark_of, unwrapped
 from tailrace.rows.rejects import quarantine_rows
-from tailrace.rows.shape import Group, Refused, Shape
+from tailrace.rows.shape import Shape
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema import contract as contracts
 from tailrace.schema.avro import Writer
@@ -43,7 +45,8 @@ class Pipeline:
     ) -> None:
         if contract != book.contract:
             raise ValueError("the schema book was loaded with another contract")
-        self._contract = contracts.Contract(contract)
+        self._contract = contracts.Contract(contract, book.type_of)
+        self._entities = Entities(book, self._contract)
         self._book, self._limits, self._identity, self._treatment = book, limits, identity, treatment
         self._decoder = Decoder(self._contract, limits, book, book.writers)
         self._shapes: dict[tuple[str, str | None, bool], Shape] = {}
@@ -222,7 +225,9 @@ class Pipeline:
             message = f"found version {shown(named.version)} of {named.event_type}, expected one of: {versions}"
             return Reason("contract", "version", "$", message)
         if not self._contract.store_unknown:
+            known = self._book.vendors(named.event_type.rpartition(".")[2]) if named.enclosed else ()
             message = f"found {shown(named.event_type)}, expected an event type with a schema"
+            message += f" (that name is known of: {', '.join(known)})" if known else ""
             return Reason("contract", UNKNOWN_TYPE, "$", message)
         if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
             self._unknown_shapes.clear()
@@ -231,7 +236,8 @@ class Pipeline:
         return shape
 
     def _new_shape(self, page: Page, named: Named) -> Shape:
-        return Shape(page, self._contract, self._limits, self._identity, self._treatment, enclosed=named.enclosed)
+        parts = (self._contract, self._limits, self._identity, self._treatment, self._entities)
+        return Shape(page, *parts, enclosed=named.enclosed)
 
     def _unwrapped(self, group: Group, named: Named, rejected: list[Rejected]) -> Group:
         """Return self-describing events with their payloads as events."""

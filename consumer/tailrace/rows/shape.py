@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.nouns import Identity, Reason, Record, Rows
+from tailrace.nouns import Identity, Reason, Rows
 from tailrace.rows import columns, lenient, redriven, times
 from tailrace.rows.enrich.port import FIELDS as READABLE
+from tailrace.rows.entities import Entities
+from tailrace.rows.group import Group, Refused
 from tailrace.rows.rejects import row_ids
 from tailrace.rows.route import routed
 from tailrace.rows.treatment import Treatment
@@ -25,69 +27,9 @@ from tailrace.schema.validate import broken, judge
 from tailrace.settings import Limits
 
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
-FEW: Final = 16  # so many are taken out of a list one by one
 _EVENT: Final = pa.scalar("event")
 _NONE: Final[frozenset[str]] = frozenset()
 _HOLDING: Final = tuple(name for name in LIFTED if name in _PAYLOAD_FIELDS)
-
-
-class Group(NamedTuple):
-    """Events of one shape, as parallel lists of its own."""
-
-    events: list[dict[str, Any]]  # what the schema judges
-    outers: list[dict[str, Any]]  # the whole events: the same list, but where they are self-describing
-    batches: list[dict[str, Any] | None]
-    records: list[Record]
-    indexes: list[int]
-
-    def remove(self, places: Collection[int]) -> None:
-        """Take some events out."""
-        own: tuple[list[Any], ...] = self[1:] if self.outers is self.events else self
-        for column in own:
-            if len(places) > FEW:
-                column[:] = [value for at, value in enumerate(column) if at not in places]
-                continue
-            for at in sorted(places, reverse=True):
-                del column[at]
-
-    def at(self, places: Sequence[int]) -> Group:
-        """Return the events that stand at some places."""
-        events = [self.events[at] for at in places]
-        return Group(
-            events,
-            events if self.outers is self.events else [self.outers[at] for at in places],
-            [self.batches[at] for at in places],
-            [self.records[at] for at in places],
-            [self.indexes[at] for at in places],
-        )
-
-    @classmethod
-    def of(cls, refused: Sequence[Refused], *, enclosed: bool = False) -> Group:
-        """Return events that were refused."""
-        events = [one.event for one in refused]
-        return cls(
-            events,
-            [one.outer for one in refused] if enclosed else events,
-            [one.batch for one in refused],
-            [one.record for one in refused],
-            [one.at for one in refused],
-        )
-
-
-class Refused(NamedTuple):
-    """An event that broke the contract, its schema, or fits no column."""
-
-    record: Record
-    at: int  # its index in the record
-    event: dict[str, Any]
-    outer: dict[str, Any]
-    batch: dict[str, Any] | None
-    reasons: tuple[Reason, ...]
-
-    @property
-    def bendable(self) -> bool:
-        """Does only its schema speak against it, or a column?"""
-        return all(reason.stage in lenient.BENDABLE for reason in self.reasons)
 
 
 class Shape:
@@ -100,6 +42,7 @@ class Shape:
         limits: Limits,
         identity: Identity,
         treatment: Treatment,
+        entities: Entities,
         *,
         enclosed: bool,
         loose: bool = False,
@@ -107,8 +50,9 @@ class Shape:
         """`loose`: its events break their schema, so nothing is sure of them; see `with_findings`."""
         self.page, self.enclosed, self._is_loose = lenient.relaxed(page) if loose else page, enclosed, loose
         self._loose: Shape | None = None
-        self._parts = (page, contract, limits, identity, treatment)
+        self._parts = (page, contract, limits, identity, treatment, entities)
         page = self.page
+        self._entities = entities.around(page, enclosed=enclosed)
         self._enrichers, self._mask, self._routes = treatment.enrichers, treatment.mask, treatment.routes
         self._text_inputs = frozenset(name for one in self._enrichers for name in one.inputs).intersection(READABLE)
         self._limits, self._identity = limits, identity
@@ -148,6 +92,8 @@ class Shape:
         refused: list[Refused] = []
         if self.page.judge is not None:
             self._drop(group, broken(self.page.judge, group.events), refused, explain=explain)
+        if self._entities is not None:
+            self._drop(group, self._entities.broken(group.events, group.outers), refused, explain=explain)
         while group.events:
             tenants, wrong = self._tenants(group)
             event_times, late = times.column(self._read["event_time"](group))
@@ -198,7 +144,8 @@ class Shape:
         broken = judge(self.page.judge, [event]) if self.page.judge else {}
         found = broken[0] if broken else columns.misfits(self.page.fields, event)
         inside = self._inside(outer)
-        return (*reasons, *(reason._replace(path=inside + reason.path[1:]) for reason in found))
+        around = self._entities.reasons(event, outer, inside) if self._entities else ()
+        return (*reasons, *(reason._replace(path=inside + reason.path[1:]) for reason in found), *around)
 
     def _contract_reasons(self, event: dict[str, Any], outer: dict[str, Any]) -> list[Reason]:
         reasons = []
@@ -289,6 +236,8 @@ class Shape:
             inside = map(self._inside, whole.outers)
             found = map(lenient.findings, reasons, whole.events, group.events, inside)
             known["findings"] = pa.array(found, pa.string())
+        if self._entities is not None:
+            known |= self._entities.columns(group.events, group.outers)
         schema = page.table.schema
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
@@ -343,9 +292,13 @@ class Shape:
             for key, value in event.items()
             if key not in names and key not in held and not (value is None and key in self.page.declared)
         }
+        around: dict[str, Any] = {}
         if self.enclosed:
             payload = self._payload_key(outer)
             around = {key: value for key, value in outer.items() if key != payload and key not in outer_held}
+        if self._entities is not None:
+            self._entities.taken_out(event, outer, rest, around)
+        if self.enclosed:
             rest[_free("$event", rest)] = around
         if batch:
             rest[_free("$batch", rest)] = batch

@@ -22,7 +22,8 @@ LookAll = Callable[[Sequence[Any]], list[Any]]
 LIFTED: Final = ("event_type", "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id")
 FIELDS: Final = (*LIFTED, "user_agent", "url", "referer", "ip")
 
-_IGLU: Final = re.compile(r"iglu:[A-Za-z0-9_.-]+/([A-Za-z0-9_-]+)/[A-Za-z0-9_-]+/([0-9]+-[0-9]+-[0-9]+)")
+_IGLU: Final = re.compile(r"iglu:([A-Za-z0-9_.-]+)/([A-Za-z0-9_-]+)/[A-Za-z0-9_-]+/([0-9]+-[0-9]+-[0-9]+)")
+IGLU_FORM: Final = "iglu:<vendor>/<name>/<format>/<model>-<revision>-<addition>"
 _CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS: Final = {
@@ -43,11 +44,15 @@ class Named(NamedTuple):
 class Contract:
     """Settings made callable."""
 
-    def __init__(self, section: settings.Contract) -> None:
-        self.section = section
+    def __init__(
+        self, section: settings.Contract, type_of: Callable[[str, str], str] = lambda _vendor, name: name
+    ) -> None:
+        """`type_of` says which event type a vendor's name stands for."""
+        self.section, self._type_of = section, type_of
         self.paths: Mapping[str, tuple[Path, ...]] = {
             field: tuple(tuple(path.split(".")) for path in getattr(section, field)) for field in FIELDS
         }
+        self.entity_paths = tuple(tuple(path.split(".")) for path in section.entities)
         self.payload_paths = tuple(tuple(path.split(".")) for path in section.payload)
         self.batch_keys: tuple[str, ...] = section.batch
         self.store_unknown = section.unknown_types == "store"
@@ -70,15 +75,18 @@ class Contract:
         if not isinstance(named, str):
             return Reason("contract", "event_type", path, f"found {shown(named)}, expected text: the event type")
         if named.startswith("iglu:"):
-            uri = _IGLU.fullmatch(named)
-            if uri is None:
-                expected = "expected iglu:<vendor>/<name>/<format>/<model>-<revision>-<addition>"
-                return Reason("contract", "event_type", path, f"found {shown(named)}, {expected}")
-            return Named(uri[1], uri[2], enclosed=True)
+            return self.described(named) or Reason(
+                "contract", "event_type", path, f"found {shown(named)}, expected {IGLU_FORM}"
+            )
         if version is not None and (isinstance(version, bool) or not isinstance(version, str | int)):
             path = held_path(event, self.paths["schema_version"])
             return Reason("contract", "version", path, f"found {shown(version)}, expected text: the schema's version")
         return Named(named, None if version is None else str(version), enclosed=False)
+
+    def described(self, uri: str) -> Named | None:
+        """Return what the URI of self-describing data names; None when it is none."""
+        parts = _IGLU.fullmatch(uri)
+        return parts and Named(self._type_of(parts[1], parts[2]), parts[3], enclosed=True)
 
     def field(self, name: str, event: Event) -> Any:
         """Return one field of an event, None when it is not there. For single events; rows use `look`."""

@@ -134,7 +134,7 @@ def test_an_unknown_type_is_stored_where_that_is_the_setting() -> None:
 def test_an_unknown_self_describing_type_is_stored_too() -> None:
     uri = "iglu:com.acme/new/jsonschema/2-0-0"
     row = one({"schema": uri, "data": {"a": 1, "tenant": "t"}}, unknown_types="store")
-    assert (row["event_type"], row["schema_version"], row["tenant"]) == ("new", "2-0-0", "t")
+    assert (row["event_type"], row["schema_version"], row["tenant"]) == ("com.acme.new", "2-0-0", "t")
     assert extra(row) == {"a": 1, "$event": {"schema": uri}}
 
 
