@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.edition import Edition
 from tailrace.nouns import Identity, Outcome, Record
-from tailrace.rows.pipeline import Pipeline
+from tailrace.rows.pipeline import SCHEMA, Pipeline
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema.book import QUARANTINE, Book
 from tailrace.settings import Settings
@@ -68,10 +68,10 @@ class Trial:
     def _filtered(self, index: int, refused: Judged | None, whys: list[str]) -> Judged:
         """Return a filtered event. The outcome counts whys and names no places; its reasons tell where they differ."""
         if refused is None:
-            return Judged(index, FILTERED, why=" or ".join(whys))
+            return Judged(index, FILTERED, why=" or ".join([why for why in whys if why != SCHEMA] or whys))
         keyword = refused.reasons[0]["keyword"]
         dropped = self._treatment.verdict(refused.event_type or "") is Verdict.DROP
-        why = keyword if keyword in whys else "schema" if dropped and "schema" in whys else " or ".join(whys)
+        why = keyword if keyword in whys else SCHEMA if dropped and SCHEMA in whys else " or ".join(whys)
         return refused._replace(verdict=FILTERED, why=why, table=None)
 
 
@@ -116,4 +116,11 @@ def _index(row: Mapping[str, Any]) -> int:
 
 def told(reason: Mapping[str, str]) -> str:
     """Return a reason as one line."""
-    return f"{reason['path']}: {reason['message']} ({reason['stage']}/{reason['keyword']})"
+    return printable(f"{reason['path']}: {reason['message']} ({reason['stage']}/{reason['keyword']})")
+
+
+def printable(text: str) -> str:
+    """Return a text that stays on its line and does nothing to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -1,0 +1,62 @@
+"""Bytes that a person gives, as records. Rule: nothing is left out; what is no JSON is a record too.
+
+JSON lines, one document over many lines, or several in a row: each document is a record with the line it begins at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, NamedTuple
+
+import orjson
+
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
+_DECODER: Final = json.JSONDecoder()
+
+
+class Document(NamedTuple):
+    """The bytes of one record."""
+
+    line: int  # where it begins, from 1
+    data: bytes
+
+
+def documents(data: bytes) -> list[Document]:
+    """Take bytes apart. They are JSON lines where at least half of the lines are JSON."""
+    lines = [Document(at, line.strip()) for at, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    if not lines:
+        return []
+    if _is_json(data):
+        return [Document(lines[0].line, data.strip())]
+    if len(lines) > 1 and sum(_is_json(line.data) for line in lines) * 2 >= len(lines):
+        return lines
+    return _in_a_row(data) or [Document(lines[0].line, data)]  # as it is: it may be Avro
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _in_a_row(data: bytes) -> list[Document]:
+    """Return the documents of a text that holds one after the other, none when it holds anything else."""
+    out = []
+    try:
+        text = data.decode()
+        at = _skipped(text, 0)
+        while at < len(text):
+            end = _DECODER.raw_decode(text, at)[1]
+            out.append(Document(text.count("\n", 0, at) + 1, text[at:end].encode()))
+            at = _skipped(text, end)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        return []
+    return out
+
+
+def _skipped(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return found.end() if found else at
