@@ -61,6 +61,11 @@ class Shard:
         return "lost" if "lost" in states else "stopped" if "stopped" in states else "fill"
 
     @property
+    def in_flight(self) -> bool:
+        """Is a plan of any lane being written?"""
+        return any(lane.in_flight for lane in self._lanes)
+
+    @property
     def why(self) -> str:
         return "; ".join(lane.why for lane in self._lanes if lane.why)
 

@@ -96,6 +96,11 @@ class Lane:
         return self._owner.step if self._flight is None else "fill"
 
     @property
+    def in_flight(self) -> bool:
+        """Is a plan being written?"""
+        return self._flight is not None and not self._flight.done()
+
+    @property
     def why(self) -> str:
         return self._owner.why
 
@@ -134,8 +139,8 @@ class Lane:
             self.settle()
 
     @property
-    def seen(self) -> set[bytes]:
-        """Keys of the batch's events, for who looks for those that come again; forgotten when it is cut."""
+    def seen(self) -> dict[str, str]:
+        """Owners of the keys of the batch's events, for who looks for those that come again."""
         return self._batch.seen
 
     @property

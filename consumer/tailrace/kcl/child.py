@@ -82,12 +82,15 @@ class Life:
         grace_s: float,
         failover_s: float,
         turn_s: float = math.inf,
+        renew: Callable[[Shard], None] = lambda _shard: None,
     ) -> None:
+        """`renew` may have the shard go on under another edition, at the start of a turn."""
         self._daemon = daemon
         self._open_shard = open_shard
         self._clock = clock
         self._grace_s = grace_s
         self._failover_s = failover_s
+        self.renew = renew
         self._turn_s = turn_s  # then the daemon halts, and all its shards with it
         self._checkpointed = START
         self._ticks = 0
@@ -132,6 +135,8 @@ class Life:
             self.say("turn", **facts)
 
     def _records(self, shard: Shard, turn: Records) -> None:
+        if shard.state == "fill":
+            self.renew(shard)
         empty = True
         for chunk in turn.chunks:
             empty = empty and not chunk
@@ -226,7 +231,7 @@ def main(argv: list[str]) -> Never:
     log = logs.get("child")
     code = EXIT_FAILED
     try:
-        _run(settings, log)
+        _run(settings, path, log)
     except DaemonGone as gone:
         log.info("the daemon is gone", why=str(gone))
         code = 0
@@ -238,15 +243,17 @@ def main(argv: list[str]) -> Never:
     os._exit(code)
 
 
-def _run(settings: settings_module.Settings, log: logs.Log) -> None:
-    from tailrace import edition as editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
+def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
+    from tailrace import editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
     from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
+    from tailrace.kcl.renewal import Renewal  # noqa: PLC0415
+    from tailrace.kcl.run_dir import edition_copy  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
     from tailrace.nouns import Identity  # noqa: PLC0415
     from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
-    from tailrace.wiring import shard_of, tune  # noqa: PLC0415
+    from tailrace.wiring import adopt, shard_of, tune  # noqa: PLC0415
 
     tune()
     daemon = Daemon(lines.Stdin(), PROTOCOL_FD)
@@ -256,19 +263,24 @@ def _run(settings: settings_module.Settings, log: logs.Log) -> None:
             os._exit(EXIT_FAILED)
 
     clock = LeashedClock(alive)
-    edition = editions.load(settings)
+    copy = edition_copy(path)
+    first = editions.first(settings, copy, bearing(settings, clock), log.warning)
     store = ledger_of(settings, file_run=False)
     epoch = bearing(settings, clock)(lambda: epoch_of(settings, store))
     place = place_of(settings)
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
-        watch = Watch(shard_id, log, clock, frozenset(edition.book.types()))
+        watch = Watch(shard_id, log, clock)
         life.say = watch
+        watch.edition(first.edition, from_copy=first.from_copy)
+        looking = editions.Editions(settings, first, watch, copy)
+        looking.start()
+        life.renew = Renewal(looking.ready, lambda shard, new: adopt(shard, settings, identity, new), watch.edition)
         return shard_of(
             settings,
             identity,
-            edition=edition,
+            edition=first.edition,
             store=store,
             place=place,
             clock=clock,

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tailrace.commit import committed
 from tailrace.commit.patience import Patience
@@ -23,6 +23,9 @@ from tailrace.kcl.properties import First
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings
+
+if TYPE_CHECKING:
+    from tailrace.schema.source import Files
 
 EPOCH_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 EPOCH_LETTERS_COUNT: Final = 4
@@ -43,14 +46,15 @@ class Ready(NamedTuple):
     first: First
     epoch: str
     leases: int  # rows in KCL's lease table; 0 before the first start
+    files: Files | None = None  # what the edition was read from
 
 
 def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, file: str | None = None) -> Ready:
     """Look at everything; raise Refused, or WorldError for a service that stayed away. `file`: holds the settings."""
     _refuse(refusals.of_settings(settings), file)
     found, folder = _engine(settings)
-    _book(settings)
     patient = bearing(settings, clock)
+    files = patient(lambda: _edition(settings))
     aws = _Aws(settings)
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
@@ -66,7 +70,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
         log.warning("[stream] start counts at an application's first start alone", kept=first, set=wanted)
-    return Ready(found, folder, first, item["epoch"], len(leases))
+    return Ready(found, folder, first, item["epoch"], len(leases), files)
 
 
 def epoch_of(settings: Settings, store: LedgerStore) -> str:
@@ -163,11 +167,14 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
     return found, folder
 
 
-def _book(settings: Settings) -> None:
-    from tailrace.edition import load  # noqa: PLC0415  heavy
+def _edition(settings: Settings) -> Files:
+    """Return what the edition was read from. Raises BookError, SettingsError: one line."""
+    from tailrace.editions import read  # noqa: PLC0415  heavy
 
-    book = load(settings).book
-    log.info("read the schemas", path=settings.schemas.path, tables=len(book.tables()))
+    found = read(settings)
+    tables = len(found.edition.book.tables())
+    log.info("read the schemas", path=settings.schemas.path, tables=tables, digests=dict(found.edition.digests))
+    return found.files
 
 
 def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:

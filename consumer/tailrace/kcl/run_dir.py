@@ -18,7 +18,23 @@ from typing import Final
 from tailrace.kcl.properties import Place
 
 PATH_CHARS_MAX: Final = 90
-_OURS: Final = ("metrics", "settings.json", "daemon.properties", "logback.xml", "log.sock", "lock", "pid", "python")
+COPY: Final = "edition.copy"
+_OURS: Final = (
+    "metrics",
+    "settings.json",
+    "daemon.properties",
+    "logback.xml",
+    "log.sock",
+    "lock",
+    "pid",
+    "python",
+    COPY,
+)
+
+
+def edition_copy(settings: Path) -> Path:
+    """Return where the copy of the last sound edition stands, beside the children's settings."""
+    return settings.with_name(COPY)
 
 
 class RunDirBusyError(Exception):

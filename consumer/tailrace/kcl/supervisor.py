@@ -23,7 +23,7 @@ from prometheus_client.core import Metric
 
 from tailrace.kcl import health, jvm_log, processes, properties
 from tailrace.kcl.preflight import Ready, Refused
-from tailrace.kcl.run_dir import RunDir
+from tailrace.kcl.run_dir import RunDir, edition_copy
 from tailrace.ops import logs, metrics, metrics_server
 from tailrace.ops.clock import Clock
 from tailrace.settings import Serve, Settings, dump
@@ -120,11 +120,18 @@ class Supervisor:
         try:
             keys = properties.properties(self._settings, run.place(), self._worker_id, self._ready.first)
             run.write(dump(self._settings), properties.text(keys))
+            self._keep_edition(run)
             self._log.debug("the daemon's properties", **keys)
             with _Relay(str(run.socket)):
                 return self._serve(run)
         finally:
             run.close()
+
+    def _keep_edition(self, run: RunDir) -> None:
+        """Leave a copy of schemas and lookups, for a child that starts while their source is away."""
+        if self._ready.files is not None:
+            self._ready.files.keep(edition_copy(run.settings))
+            self._ready.files.forget()
 
     def snapshot(self) -> health.Snapshot:
         """Return what is known now, without the children's metrics."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailrace.edition import Edition
 from tailrace.nouns import Outcome
 from tailrace.ops import metrics
 from tailrace.ops.clock import Clock
@@ -15,11 +16,11 @@ SINK = "lake"
 class Watch:
     """Told by the shard and its lanes of everything that happens; see `commit.lane.Say`."""
 
-    def __init__(self, shard: str, log: Log, clock: Clock, types: frozenset[str]) -> None:
+    def __init__(self, shard: str, log: Log, clock: Clock) -> None:
         self._shard = shard
         self._log = log.bind(shard=shard)
         self._clock = clock
-        self._types = types  # the book's event types: the only values of the label
+        self._types: frozenset[str] = frozenset()  # the book's event types: the only values of the label
         self._since: dict[str, float] = {}
         self._bytes = 0
 
@@ -32,6 +33,30 @@ class Watch:
 
     def _type(self, name: str) -> str:
         return name if name in self._types else "other"
+
+    def edition(self, new: Edition, *, from_copy: bool | None = None) -> None:
+        """Hear that a shard goes on under an edition; `from_copy`: it is the first one, and whether it is a copy."""
+        self._types = frozenset(new.book.types())
+        now_s = self._clock.now_ms() / 1000
+        metrics.EDITION_TIME.labels(self._shard).set(now_s)
+        if from_copy is not None:
+            metrics.EDITION_COPY.labels(self._shard).set(int(from_copy))
+        else:
+            metrics.EDITION_REFRESHES.labels(self._shard, "adopted").inc()
+        if not from_copy:
+            metrics.EDITION_SUCCESS.labels(self._shard).set(now_s)
+        self._log.info("edition", digests=dict(new.digests), from_copy=bool(from_copy))
+
+    def _on_edition_looked(self, facts: dict[str, Any]) -> None:
+        result = facts["result"]
+        if result != "loaded":  # it is counted as adopted once it is
+            metrics.EDITION_REFRESHES.labels(self._shard, result).inc()
+        if result != "failed":
+            metrics.EDITION_COPY.labels(self._shard).set(0)
+            metrics.EDITION_SUCCESS.labels(self._shard).set(self._clock.now_ms() / 1000)
+
+    def _on_edition_refused(self, facts: dict[str, Any]) -> None:
+        self._log.warning("schemas, routes or lookups cannot be taken up: the last ones stay", **facts)
 
     def _on_processed(self, facts: dict[str, Any]) -> None:
         outcome: Outcome = facts["outcome"]

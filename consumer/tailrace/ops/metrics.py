@@ -70,6 +70,16 @@ OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "sink"
 PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "sink")
 WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be tried again.", "service")
 
+# Editions: schemas, routes and lookup files.
+EDITION_TIME = _gauge("edition_timestamp_seconds", "When the edition in use was taken up.", "shard")
+EDITION_SUCCESS = _gauge(
+    "edition_last_success_timestamp_seconds", "When schemas, routes and lookup files were last found sound.", "shard"
+)
+EDITION_COPY = _gauge("edition_from_copy", "1 while the edition is a copy, since its source is away.", "shard")
+EDITION_REFRESHES = _counter(
+    "edition_refreshes_total", "Looks at schemas, routes and lookups: adopted, unchanged, failed.", "shard", "result"
+)
+
 # Ownership and trouble.
 OPENS = _counter("opens_total", "Times a child took a shard over: normal, careful.", "shard", "mode")
 POISON = _counter(

@@ -113,6 +113,14 @@ class Files:
         """Return everything that was read, for `of_copy`. It holds secrets where the files do."""
         return msgspec.msgpack.encode(self._data)
 
+    def keep(self, path: Path) -> None:
+        """Leave the copy in a file, whole or not at all; its owner alone can read it."""
+        new = path.with_name(f"{path.name}.{os.getpid()}")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self.copy())
+        new.replace(path)
+
     def of_copy(self, data: bytes) -> Files:
         """Return files that read from a copy, and stamp where the originals stand. Raises BookError."""
         try:

@@ -197,7 +197,7 @@ class TestCheck:
         assert ready.java.major >= 17
         assert ready.leases == 0
         assert ready.epoch == preflight.epoch_of(settings, world.ledger)
-        assert world.check(settings) == ready
+        assert world.check(settings)._replace(files=None) == ready._replace(files=None)
 
     def test_the_first_starts_time_is_kept(self, world: World) -> None:
         settings = world.settings(stream=s.Stream(name="clicks", start="now"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from support.editions import edition_of
 from tailrace.kcl.watch import Watch
 from tailrace.nouns import Outcome
 from tailrace.ops import logs, metrics
@@ -15,10 +17,49 @@ def filtered(kind: str, why: str) -> float:
     return float(metrics.FILTERED.labels(kind, why)._value.get())
 
 
-def test_filtered_events_are_counted_by_type_and_why() -> None:
-    watch = Watch("shard", logs.get("test"), SystemClock(), frozenset({"click"}))
+def test_filtered_events_are_counted_by_type_and_why(tmp_path: Path) -> None:
+    watch = Watch("shard", logs.get("test"), SystemClock())
+    watch.edition(edition_of(tmp_path, "click"), from_copy=False)
     wanted: Any = {("click", "duplicate"): 2, ("odd", "schema"): 1, ("", "unknown_type"): 3}
     before = [filtered("click", "duplicate"), filtered("other", "schema"), filtered("other", "unknown_type")]
     watch("processed", records=6, bytes=6, last=0, outcome=Outcome([], 6, 0, 0, 6, Counter(), Counter(), wanted))
     after = [filtered("click", "duplicate"), filtered("other", "schema"), filtered("other", "unknown_type")]
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1, 3]
+
+
+def value(metric: Any, *labels: str) -> float:
+    return float(metric.labels("shard", *labels)._value.get())
+
+
+def stored(kind: str) -> float:
+    return float(metrics.STORED.labels(kind)._value.get())
+
+
+def test_types_follow_the_edition(tmp_path: Path) -> None:
+    watch = Watch("shard", logs.get("test"), SystemClock())
+    one = Outcome([], 1, 1, 0, 0, Counter(), Counter({"signup": 1}))
+    watch.edition(edition_of(tmp_path, "click"), from_copy=False)
+    before = stored("signup"), stored("other")
+    watch("processed", records=1, bytes=1, last=0, outcome=one)
+    watch.edition(edition_of(tmp_path, "click", "signup"))
+    watch("processed", records=1, bytes=1, last=0, outcome=one)
+    assert (stored("signup") - before[0], stored("other") - before[1]) == (1, 1)
+
+
+def test_what_becomes_of_editions_is_counted(tmp_path: Path) -> None:
+    watch = Watch("shard", logs.get("test"), SystemClock())
+    results = ("adopted", "unchanged", "failed")
+    before = [value(metrics.EDITION_REFRESHES, result) for result in results]
+    watch.edition(edition_of(tmp_path, "click"), from_copy=True)
+    assert value(metrics.EDITION_COPY) == 1
+    watch("edition_looked", result="failed")
+    watch("edition_refused", error="away")
+    assert value(metrics.EDITION_COPY) == 1
+    watch("edition_looked", result="unchanged")
+    watch("edition_looked", result="loaded")
+    assert value(metrics.EDITION_COPY) == 0
+    watch.edition(edition_of(tmp_path, "click", "signup"))
+    after = [value(metrics.EDITION_REFRESHES, result) for result in results]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+    assert value(metrics.EDITION_SUCCESS) > 1.7e9
+    assert value(metrics.EDITION_TIME) >= value(metrics.EDITION_SUCCESS)
