@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.pipelines import closed
-from tailrace.schema.validate import MESSAGE_CHARS_MAX, REASONS_MAX, SchemaError, compiled, judge
+from tailrace.schema.validate import MESSAGE_CHARS_MAX, REASONS_MAX, VALUES_MAX, SchemaError, compiled, judge
 
 
 def test_only_the_guilty_are_named_with_every_reason() -> None:
@@ -29,6 +29,8 @@ def test_messages_and_their_number_are_bounded() -> None:
     schema = compiled({"additionalProperties": {"type": "integer"}})
     reasons = judge(schema, [{str(at): "x" * 10_000 for at in range(500)}])[0]
     assert len(reasons) == REASONS_MAX
+    (first,) = judge(schema, [{str(at): "x" * 10_000 for at in range(VALUES_MAX + 1)}])[0]
+    assert first == reasons[0]
     assert max(len(reason.message) for reason in reasons) < MESSAGE_CHARS_MAX + 50
 
 
