@@ -18,7 +18,7 @@ def patch(*operations: dict[str, object]) -> Patch:
     return Patch(json.dumps(operations).encode())
 
 
-MOVE = {"op": "move", "from": "/page", "path": "/path"}
+MOVE: dict[str, object] = {"op": "move", "from": "/page", "path": "/path"}
 
 
 @pytest.mark.parametrize(

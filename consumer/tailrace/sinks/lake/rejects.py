@@ -201,7 +201,7 @@ def _reason(raw: Mapping[str, str] | list[str]) -> Reason:
 
 
 def _reject(values: Mapping[str, Any], reasons: tuple[Reason, ...], name: str) -> Reject:
-    known = {field: values.get(field) for field in Reject._fields}
+    known: dict[str, Any] = {field: values.get(field) for field in Reject._fields}
     known |= {"reasons": reasons, "raw": values.get(RAW) or b"", "object": name}
     known["received_at"] = _utc(values["received_at"])
     return Reject(**known)
