@@ -121,5 +121,9 @@ def _no_header(data: bytes, expected: int) -> Payload:
 def _unknown(found: str, known: dict[str, Writer]) -> Payload:
     names = [f"{writer.name} ({key})" for key, writer in known.items()][-NAMED_MAX:]
     more = ", ..." if len(known) > NAMED_MAX else ""
-    expected = f"expected one of the book's: {', '.join(names)}{more}" if known else "the book has no such schema"
+    expected = (
+        f"expected one of the book's: {', '.join(names)}{more}"
+        if known
+        else "one of the book's schemas, and it has none"
+    )
     return Payload(None, None, (wrong("avro_schema", f"found {found}, {expected}"),))

@@ -26,11 +26,12 @@ class Group(NamedTuple):
     def remove(self, places: Collection[int]) -> None:
         """Take some events out."""
         own: tuple[list[Any], ...] = self[1:] if self.outers is self.events else self
+        gone = frozenset(places)
         for column in own:
-            if len(places) > FEW:
-                column[:] = [value for at, value in enumerate(column) if at not in places]
+            if len(gone) > FEW:
+                column[:] = [value for at, value in enumerate(column) if at not in gone]
                 continue
-            for at in sorted(places, reverse=True):
+            for at in sorted(gone, reverse=True):
                 del column[at]
 
     def at(self, places: Sequence[int]) -> Group:

@@ -28,6 +28,7 @@ from tailrace.settings import Contract, Limits
 
 UNKNOWN: Final = ""  # how types outside the book are counted: labels of metrics must be few
 UNKNOWN_SHAPES_MAX: Final = 1000  # kept between calls
+UNKNOWN_TYPES_MAX: Final = 100  # that one record may bring along where they are stored
 SCHEMA: Final = "schema"  # why an event was filtered: its type's verdict
 UNKNOWN_TYPE: Final = "unknown_type"
 ROUTE: Final = "route"  # no route brings it to the lake
@@ -60,9 +61,11 @@ class Pipeline:
         rows: list[Rows] = []
         stored: Counter[str] = Counter()
         filtered: Counter[tuple[str, str]] = Counter()
+        crowd = self._crowd(events, rejected) if events.several and self._contract.store_unknown else ()
         for places in self._by_name(events):
-            shape, group = self._shape_of(events, places, rejected, filtered)
-            if shape is None:
+            mine = [at for at in places if at not in crowd] if crowd else places
+            shape, group = self._shape_of(events, mine, rejected, filtered) if mine else (None, None)
+            if shape is None or group is None:
                 continue
             several, refused = self._by_version(shape, group, filtered)
             if refused:
@@ -161,6 +164,29 @@ class Pipeline:
         return event_type if event_type is not None and event_type in self._book else UNKNOWN
 
     # ---- by type and version
+
+    def _crowd(self, events: Events, rejected: list[Rejected]) -> set[int]:
+        """Reject the events whose unknown types are too many in one record: each is a table, and no cut parts it."""
+        seen: defaultdict[int, set[tuple[str, str | None]]] = defaultdict(set)
+        crowd = set()
+        for at, (event, record) in enumerate(zip(events.values, events.records, strict=True)):
+            named = self._contract.name(event) if id(record) in events.several and at not in events.writers else None
+            if not isinstance(named, Named) or named.event_type in self._book:
+                continue
+            types, key = seen[id(record)], (named.event_type, named.version)
+            if len(types) < UNKNOWN_TYPES_MAX or key in types:
+                types.add(key)
+                continue
+            crowd.add(at)
+            message = (
+                f"found {shown(named.event_type)} after {UNKNOWN_TYPES_MAX} other unknown types in a record, expected"
+            )
+            where = held_path(event, self._contract.paths["event_type"])
+            reason = Reason("contract", UNKNOWN_TYPE, where, f"{message} no more")
+            rejected.append(
+                self._reject(Group([event], [event], [None], [record], [events.indexes[at]]), 0, reason, named)
+            )
+        return crowd
 
     def _by_name(self, events: Events) -> Iterable[list[int]]:
         """Return the places of events that name themselves with the same values, or came as Avro of one schema."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from support.pipelines import ARRIVAL_MS, Schemas, holds, pipeline, record, records, rejected, stored, why
@@ -185,6 +186,21 @@ def test_an_array_with_one_bad_member_loses_that_member_alone() -> None:
 def test_path_characters_in_a_tenant_stay_as_they_are(tenant: str) -> None:
     outcome = pipeline()(records(click(tenant=tenant)))
     assert [row["tenant"] for row in stored(outcome)] == [tenant]
+
+
+def test_one_record_brings_a_bounded_number_of_unknown_types() -> None:
+    """Each is a table, so a file of its own; and other records do not change which ones are kept."""
+    crowd = [{"type": f"t{at % 150}", "n": at} for at in range(300)] + [click()]
+    other = [{"type": f"t{at}"} for at in range(149, 100, -1)]
+    outcome = pipeline(unknown_types="store")(records(other, crowd))
+    holds(outcome)
+    assert outcome.stored == 49 + 200 + 1
+    kept = {row["event_type"] for row in stored(outcome) if row["position"].split("/")[0] == records(0, 0)[1].sequence}
+    assert kept == {f"t{at}" for at in range(100)} | {"click"}
+    refused = rejected(outcome)
+    assert [orjson.loads(row["raw"])["n"] for row in refused] == [*range(100, 150), *range(250, 300)]
+    assert refused[0]["message"] == 'found "t100" after 100 other unknown types in a record, expected no more'
+    assert pipeline()(records(crowd)).rejected == 300
 
 
 def test_no_tenant_is_the_default_one() -> None:
