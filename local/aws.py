@@ -137,7 +137,9 @@ def lease_table(dynamodb: DynamoDBClient, name: str) -> None:
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
 
 
-def settings(world: World, *, flush_age_s: float = 5.0, more: str = "") -> Path:
+def settings(
+    world: World, *, flush_age_s: float = 5.0, schemas: Path = ROOT / "properties" / "schemas", more: str = ""
+) -> Path:
     """Write the consumer's settings for this world into the run's folder; return the file."""
     file = Path(world.folder) / "tailrace.toml"
     quoted = {name: json.dumps(value) for name, value in asdict(world).items()}
@@ -164,7 +166,7 @@ shutdown_grace_s = 30
 run_dir = {json.dumps(str(Path(world.folder) / "consumer"))}
 
 [schemas]
-path = {json.dumps(str(ROOT / "properties" / "schemas"))}
+path = {json.dumps(str(schemas))}
 
 [lake]
 uri = {json.dumps(world.lake)}

@@ -30,6 +30,7 @@ class Numbers:
     lag_s: float = 0.0  # of the shard that is furthest behind, as KCL says or by arrival: the larger
     restarts: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)  # (stage, keyword)
+    edition_s: float = 0.0  # when the schemas in use were taken up, by the last of the shards; 0: not said
 
 
 class Consumer(Process):
@@ -70,10 +71,13 @@ def parse(text: str) -> Numbers:
     sums: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     lag = 0.0
+    editions: list[float] = []
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == "tailrace_rejects_total":
                 reasons[sample.labels["stage"], sample.labels["keyword"]] += int(sample.value)
+            elif sample.name == "tailrace_edition_timestamp_seconds":
+                editions.append(sample.value)
             elif sample.name in {"tailrace_behind_seconds", "tailrace_arrival_lag_seconds"}:
                 lag = max(lag, sample.value)
             else:
@@ -89,6 +93,7 @@ def parse(text: str) -> Numbers:
         lag_s=lag,
         restarts=int(sums["tailrace_jvm_restarts_total"] or sums["tailrace_jvm_restarts"]),
         reasons=reasons,
+        edition_s=min(editions, default=0.0),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws
+from local import aws, roundtrip
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -37,6 +37,7 @@ SENDING_S = 12.0  # the traffic is spread over so many seconds, so that there is
 RATE_MAX = 4000.0
 EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
+ENRICHED_SHOWN = 8
 EXAMPLE_CHARS = 100
 TROUBLES = (
     NotComeTogetherError,
@@ -81,6 +82,7 @@ class _Demo:
     def __init__(self, screen: Screen, folder: Path, events: int, seed: int, running: ExitStack) -> None:
         self.screen, self.folder, self.events, self.seed = screen, folder, events, seed
         self._running = running
+        self._schemas = roundtrip.schemas_of_its_own(folder)
 
     def play(self, *, keep: bool) -> int:
         """Go through all parts; return the exit status."""
@@ -88,9 +90,11 @@ class _Demo:
         world, file, consumer = self._start()
         day = self._day(file)
         tally = self._traffic(world, consumer)
+        stage = roundtrip.Stage(self.screen, world, file, self._schemas, consumer, self.seed)
+        back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
-        ok = day and live
+        ok = day and back and live
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -109,7 +113,7 @@ class _Demo:
         server = self._running.enter_context(start_ministack(self.folder))
         world = aws.World(str(self.folder), server.url, server.url, server.url, port=free_port())
         aws.furnish(world, SHARDS)
-        file = aws.settings(world)
+        file = aws.settings(world, schemas=self._schemas, more=roundtrip.SETTINGS)
         say(f"ministack plays Kinesis, DynamoDB and S3 on {server.url}: stream `{world.stream}`, lake {world.lake}")
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)
@@ -169,6 +173,9 @@ class _Demo:
         lake = Lake.fetch(tailrace_settings.load(str(file), {}), self.folder / "read")
         screen.say(f"{lake.objects} Parquet objects, {lake.bytes / 1e6:.1f} MB. Events stored, by type and tenant:")
         self._totals(lake.totals())
+        screen.say("What was read from them besides, the commonest:")
+        heads = ("referer", "campaign", "robot", "browsers", "events", "fingerprints")
+        screen.table(heads, lake.enriched(ENRICHED_SHOWN), right=frozenset({3, 4, 5}))
         screen.phase("Why events were rejected, with an example each")
         self._reasons(lake.reasons(REASONS_SHOWN))
         event = lake.some_event()
@@ -180,14 +187,16 @@ class _Demo:
         screen.phase("Does it all hold: tailrace audit")
         audit, said = run_command(file, "audit")
         screen.quote(said)
-        account = Account.of(tally.sent, lake.positions(), lake.rejected())
+        account = Account.of(tally.sent, lake.positions(), lake.rejected(), lake.mended())
         screen.phase("Every event sent, held against every row stored")
         screen.say(f"{account.sent:,} sent = {account.stored:,} stored + {account.rejected:,} in quarantine")
+        screen.say(f"{account.mended:,} of those in quarantine were mended, sent again and stored")
         for what, times in account.findings.most_common():
             screen.bad(f"{times:,} {what}:")
             screen.quote("\n".join(account.examples[what]))
         if account.holds:
             screen.good("Each by its position in the stream: none missing, none twice, the broken ones rejected.")
+            screen.good("The mended ones under their own event_id, each once, though they were sent twice.")
         return account.holds and found == 0 and audit == 0
 
     def _totals(self, totals: Sequence[tuple[str, str, int]]) -> None:

@@ -25,6 +25,10 @@ PATHS = (
     "/help",
 )
 REFERRERS = ("", "https://www.google.com/", "https://t.co/x{}", "https://news.example.org/a/{}")
+CAMPAIGNS = {  # what a link in a letter or an advertisement adds, by the page's last letter
+    "7": "?utm_source=newsletter&utm_medium=email&utm_campaign=spring",
+    "s": "?utm_source=google&utm_medium=cpc&utm_campaign=brand",
+}
 TEXTS = ("Buy now", "Sign in", "Lire la suite", "Ajouter au panier \N{EN DASH} \N{EURO SIGN}", "Weiter", "次へ", "")
 STEPS = ("cart", "address", "delivery", "payment", "review")
 NEXT = {  # what follows what on a page, with weights
@@ -61,6 +65,7 @@ class Visit:
         self._type = rng.choices([name for name, _ in following], [weight for _, weight in following])[0]
         if self._type == "page_view":
             self._path = rng.choice(PATHS).format(rng.randint(1, 5000))
+            self._path += CAMPAIGNS.get(self._path[-1:], "")
         at = clock(rng, now_ms)
         if self._type == "score":
             value = round(rng.gauss(50, 20), 3)
@@ -70,6 +75,11 @@ class Visit:
             data = {"cart": f"c-{rng.getrandbits(48):012x}", "step": step + 1, "name": STEPS[step]}
             return "checkout_step", {"schema": SELF_DESCRIBING, "data": data}
         return self._type, self._tracked(at)
+
+    def tracked(self, event_type: str, at_ms: int) -> dict[str, Any]:
+        """Return an event of a type of the tracker's shape, whatever this person did before."""
+        self._type = event_type
+        return self._tracked(at_ms)
 
     def _tracked(self, at_ms: int) -> dict[str, Any]:
         rng, person = self._rng, self.person

@@ -22,6 +22,7 @@ class Flaw(NamedTuple):
     stage: str  # of the first reason: parse, contract, schema, columns
     whole: bool
     apply: Callable[[Event], bytes]
+    mended: bool = False  # the demo mends it and sends it again
 
 
 def encode(event: object) -> bytes:

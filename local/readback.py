@@ -11,16 +11,21 @@ from typing import NamedTuple, Self
 import duckdb
 
 from local.send import Sent
+from local.traffic import Made
 from tailrace.commit.committed import QUARANTINE, CommitFile, commits_of, epoch_of, shards_of
 from tailrace.commit.stores import ledger_of
 from tailrace.settings import Settings
 from tailrace.sinks.lake.places import place_of
 
 NAMED_MAX = 5  # of what is wrong, so many are named
-NO_EVENTS = "SELECT '' AS event_type, '' AS tenant, '' AS event_id, '' AS shard, '' AS position WHERE false"
+COLUMNS = (
+    "event_type", "tenant", "event_id", "shard", "position", "redrive_of",
+    "ua_family", "bot", "utm_campaign", "referer_class", "fingerprint",
+)  # fmt: skip
+NO_EVENTS = "SELECT " + ", ".join(f"'' AS {name}" for name in COLUMNS) + " WHERE false"
 NO_REJECTS = (
-    "SELECT '' AS shard, '' AS position, '' AS stage, '' AS keyword, '' AS path, '' AS message, ''::BLOB AS raw "
-    "WHERE false"
+    "SELECT '' AS row_id, '' AS shard, '' AS position, '' AS stage, '' AS keyword, '' AS path, '' AS message, "
+    "''::BLOB AS raw WHERE false"
 )
 
 
@@ -43,9 +48,8 @@ class Lake:
         self.bytes = bytes_
         self.objects = sum(len(names) for names in files.values())
         self._duck = duckdb.connect()
-        columns = "event_type, tenant, event_id, shard, position"
         tables = [
-            f"SELECT {columns} FROM read_parquet({names!r}, union_by_name = true)"
+            f"SELECT {', '.join(COLUMNS)} FROM read_parquet({names!r}, union_by_name = true)"
             for table, names in sorted(files.items())
             if table != QUARANTINE
         ]
@@ -76,8 +80,26 @@ class Lake:
         return cls(files, size)
 
     def positions(self) -> list[tuple[str, str]]:
-        """Return (shard, position) of every stored row."""
-        return self._duck.execute("SELECT shard, position FROM events").fetchall()
+        """Return (shard, position) of every stored row, but for those of events that were sent again."""
+        return self._duck.execute("SELECT shard, position FROM events WHERE redrive_of IS NULL").fetchall()
+
+    def mended(self) -> list[tuple[str, str, str]]:
+        """Return (shard, position) of the reject of every event that was sent again and stored, and its event_id."""
+        query = """
+            SELECT rejects.shard, rejects.position, events.event_id
+            FROM events LEFT JOIN rejects ON rejects.row_id = events.redrive_of WHERE events.redrive_of IS NOT NULL"""
+        return self._duck.execute(query).fetchall()
+
+    def enriched(self, most: int) -> list[tuple[str, ...]]:
+        """Return the commonest of what was read from events: referer, campaign, robot or not; with counts."""
+        query = """
+            SELECT referer_class, utm_campaign, bot, count(DISTINCT ua_family), count(*), count(DISTINCT fingerprint)
+            FROM events GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3 LIMIT ?"""
+        rows = self._duck.execute(query, [most]).fetchall()
+        return [
+            tuple("-" if value is None else f"{value:,}" if type(value) is int else str(value) for value in row)
+            for row in rows
+        ]
 
     def rejected(self) -> list[tuple[str, str, str]]:
         """Return (shard, position, stage) of every row of the quarantine."""
@@ -110,6 +132,7 @@ class Account:
     sent: int = 0
     stored: int = 0
     rejected: int = 0
+    mended: int = 0  # of those rejected, stored when they were sent again
     findings: Counter[str] = field(default_factory=Counter)
     examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -125,14 +148,22 @@ class Account:
 
     @classmethod
     def of(
-        cls, sent: Iterable[Sent], stored: Iterable[tuple[str, str]], rejected: Sequence[tuple[str, str, str]]
+        cls,
+        sent: Iterable[Sent],
+        stored: Iterable[tuple[str, str]],
+        rejected: Sequence[tuple[str, str, str]],
+        mended: Sequence[tuple[str, str, str]] = (),
     ) -> Self:
-        """Compare by position: a position is one event's, in the stream and in the lake."""
+        """Compare by position: a position is one event's, in the stream and in the lake.
+
+        `mended` are (shard, position, event_id) of events that were sent again and stored, by where they came first.
+        """
         expected = {(one.shard, normal(one.position)): one.made for one in sent}
         rows = Counter((shard, normal(at)) for shard, at in stored)
         stages = {(shard, normal(at)): stage for shard, at, stage in rejected}
         rejects = Counter((shard, normal(at)) for shard, at, _ in rejected)
-        account = cls(len(expected), rows.total(), rejects.total())
+        account = cls(len(expected), rows.total(), rejects.total(), len(mended))
+        account._mended(expected, mended)
         for place, made in expected.items():
             name = f"{place[0]} {place[1]} ({made.type}{', ' + made.flaw.name if made.flaw else ''})"
             times = rows[place] + rejects[place]
@@ -149,6 +180,24 @@ class Account:
         for place in (rows + rejects).keys() - expected.keys():
             account._find("found, but never sent", f"{place[0]} {place[1]}")
         return account
+
+    def _mended(self, expected: Mapping[tuple[str, str], Made], mended: Sequence[tuple[str, str, str]]) -> None:
+        again: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for shard, at, event_id in mended:
+            again[shard, normal(at) if at else "?"].append(event_id)
+        for place, made in expected.items():
+            ids, name = again.pop(place, []), f"{place[0]} {place[1]} ({made.type})"
+            wanted = made.flaw is not None and made.flaw.mended
+            if wanted and not ids:
+                self._find("mended, but not stored", name)
+            elif ids and not wanted:
+                self._find("stored as mended, but never mended", name)
+            elif len(ids) > 1:
+                self._find("mended, but stored more than once", name)
+            elif ids and ids[0] != made.event_id:
+                self._find("mended, but stored under another event_id", name)
+        for place in again:
+            self._find("stored as mended, but never sent", f"{place[0]} {place[1]}")
 
 
 def normal(position: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from local.consumer import Consumer, Numbers
@@ -63,6 +63,20 @@ def watch(
                     return tally
             if tally.whole or tally.events > (now - began) * rate:
                 time.sleep(0.05)
+
+
+def wait_until(screen: Screen, consumer: Consumer, reached: Callable[[Numbers], bool], waited: str) -> None:
+    """Wait until the consumer's numbers say so."""
+    numbers, moved_at = Numbers(), time.monotonic()
+    with screen.progress() as progress:
+        while not reached(seen := consumer.numbers()):
+            now = time.monotonic()
+            if seen != numbers:
+                numbers, moved_at = seen, now
+            _check(consumer, seen, now - moved_at, waited)
+            said = f"committed {numbers.received:,} events; waits for {waited}"
+            progress.show((said,), said)
+            time.sleep(LOOK_EVERY_S)
 
 
 def waiting_for(numbers: Numbers, tally: Tally, shards: int) -> str:

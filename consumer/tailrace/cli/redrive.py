@@ -239,9 +239,10 @@ class Work:
         return sent
 
     def _ready(self, one: Reject) -> Ready | None:
-        if not self._again and self._redrives.state(one.row_id) == SENT:
+        if self._redrives.state(one.row_id) == SENT:
             self.counts["before"] += 1
-            return None
+            if not self._again:
+                return None
         raw = one.raw
         if self._patch is not None:
             try:
@@ -296,7 +297,8 @@ class Work:
         if not self.found:
             return "No rejects found."
         tables = ", ".join(f"{name} {count:,}" for name, count in self.tables.most_common())
-        lines = [f"{self.found:,} rejects, {counts['before']:,} of them sent before. Of the others"]
+        rest = "Of all" if self._again else "Of the others"
+        lines = [f"{self.found:,} rejects, {counts['before']:,} of them sent before. {rest}"]
         lines.append(f"{counts[mending.STORED]:>9,} would be stored    {tables}".rstrip())
         lines.append(f"{counts[mending.REJECTED]:>9,} still rejected")
         for kind, count in self.kinds.most_common(KINDS_SHOWN):

@@ -6,12 +6,15 @@ import pytest
 
 from local.flaws import BY_NAME
 from local.readback import Account
+from local.roundtrip import BROKEN
 from local.send import Sent
 from local.traffic import Made
 
 GOOD = Made(b"{}", "click", "acme", "e-1", None)
 CUT = Made(b"{", "click", "acme", "e-2", BY_NAME["cut short"])
 SENT = [Sent(GOOD, "s", "7/0/0"), Sent(CUT, "s", "7/1/0")]
+BACK = Sent(Made(b"{}", "purchase", "acme", "e-3", BROKEN), "s", "8/0/3")
+LEFT = ("s", "8/0/3", "schema")
 STORED = [("s", "7/0/0")]
 REJECTED = [("s", "7/1/0", "parse")]
 
@@ -20,6 +23,27 @@ def test_each_once_in_its_place_holds() -> None:
     account = Account.of(SENT, STORED, REJECTED)
     assert account.holds
     assert (account.sent, account.stored, account.rejected) == (2, 1, 1)
+
+
+def test_the_mended_are_in_the_lake_again_once_each() -> None:
+    account = Account.of([*SENT, BACK], STORED, [*REJECTED, LEFT], [("s", "0008/0/3", "e-3")])
+    assert account.holds
+    assert (account.sent, account.stored, account.rejected, account.mended) == (3, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("mended", "finding"),
+    [
+        ([], "mended, but not stored"),
+        ([("s", "8/0/3", "e-3")] * 2, "mended, but stored more than once"),
+        ([("s", "8/0/3", "other")], "mended, but stored under another event_id"),
+        ([("s", "8/0/3", "e-3"), ("s", "7/1/0", "e-2")], "stored as mended, but never mended"),
+        ([("s", "8/0/3", "e-3"), (None, None, "e-9")], "stored as mended, but never sent"),
+    ],
+)
+def test_what_is_wrong_with_the_mended_is_named(mended: list[tuple[str, str, str]], finding: str) -> None:
+    account = Account.of([*SENT, BACK], STORED, [*REJECTED, LEFT], mended)
+    assert dict(account.findings) == {finding: 1}
 
 
 def test_leading_zeros_do_not_matter() -> None:

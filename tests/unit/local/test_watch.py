@@ -32,6 +32,9 @@ tailrace_behind_seconds{shard="a"} 0.5
 tailrace_behind_seconds{shard="b"} 0.0
 # TYPE tailrace_arrival_lag_seconds gauge
 tailrace_arrival_lag_seconds{shard="a"} 1.5
+# TYPE tailrace_edition_timestamp_seconds gauge
+tailrace_edition_timestamp_seconds{shard="a"} 170.5
+tailrace_edition_timestamp_seconds{shard="b"} 160.5
 # TYPE tailrace_rejects_total counter
 tailrace_rejects_total{keyword="json",stage="parse",type=""} 1.0
 tailrace_rejects_total{keyword="type",stage="schema",type="click"} 1.0
@@ -51,6 +54,7 @@ def test_a_page_is_added_up_over_shards() -> None:
         lag_s=1.5,
         restarts=1,
         reasons=Counter({("schema", "type"): 3, ("parse", "json"): 1}),
+        edition_s=160.5,
     )
 
 
