@@ -124,6 +124,6 @@ def _unknown(found: str, known: dict[str, Writer]) -> Payload:
     expected = (
         f"expected one of the book's: {', '.join(names)}{more}"
         if known
-        else "one of the book's schemas, and it has none"
+        else "expected a schema of the book, which has none"
     )
     return Payload(None, None, (wrong("avro_schema", f"found {found}, {expected}"),))
