@@ -12,12 +12,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.rows import times
 from tailrace.schema.book import TIME
-from tailrace.schema.contract import find, shown
+from tailrace.schema.contract import find, shortened, shown
 
 OPERATORS: Final = ("==", "!=", "<", "<=", ">", ">=", "in", "exists", "matches")
 FORMS: Final = ("all", "any", "not")
@@ -39,6 +40,11 @@ class Given(NamedTuple):
 
 
 Truth = Callable[[Given], pa.BooleanArray]
+
+
+def written(value: Any) -> str:
+    """Return a value of JSON as a refusal shows it."""
+    return shortened(orjson.dumps(value).decode()) if isinstance(value, list | dict) else shown(value)
 
 
 def condition_of(said: Any, envelope: pa.Schema) -> Truth:
@@ -74,20 +80,20 @@ def _event_truth(path: tuple[str, ...], holds: Predicate) -> Truth:
 
 def _condition(said: Any, envelope: pa.Schema, where: str, depth: int) -> Truth:
     if not isinstance(said, dict):
-        raise ConditionError(f"{where}: expected an object, found {shown(said)}")
+        raise ConditionError(f"{where}: expected an object, found {written(said)}")
     if depth > DEPTH_MAX:
         raise ConditionError(f"{where}: expected at most {DEPTH_MAX} levels")
     form = next((form for form in FORMS if form in said), None)
     if form is None:
         return _test(said, envelope, where)
     if len(said) > 1:
-        raise ConditionError(f"{where}: {form} stands alone, found {shown(sorted(said))}")
+        raise ConditionError(f"{where}: {form} stands alone, found {written(sorted(said))}")
     where, below = f"{where}.{form}", said[form]
     if form == "not":
         one = _condition(below, envelope, where, depth + 1)
         return lambda given: pc.invert(one(given))
     if not isinstance(below, list) or not below:
-        raise ConditionError(f"{where}: expected a list of conditions, at least one, found {shown(below)}")
+        raise ConditionError(f"{where}: expected a list of conditions, at least one, found {written(below)}")
     parts = [_condition(part, envelope, f"{where}[{at}]", depth + 1) for at, part in enumerate(below)]
     return _joined(parts, pc.and_ if form == "all" else pc.or_)
 
@@ -105,7 +111,7 @@ def _joined(parts: Sequence[Truth], both: Callable[[Any, Any], pa.BooleanArray])
 def _test(said: dict[str, Any], envelope: pa.Schema, where: str) -> Truth:
     op = said.get("op")
     if op not in OPERATORS:
-        raise ConditionError(f"{where}: op: expected one of {' '.join(OPERATORS)}, found {shown(op)}")
+        raise ConditionError(f"{where}: op: expected one of {' '.join(OPERATORS)}, found {written(op)}")
     known = ("path", "op") if op == "exists" else ("path", "op", "value")
     for key in said:
         if key not in known:
@@ -114,7 +120,7 @@ def _test(said: dict[str, Any], envelope: pa.Schema, where: str) -> Truth:
             raise ConditionError(f"{where}: {key} is no key of a condition with {op}{hint}")
     path = said.get("path")
     if not isinstance(path, str) or not all(path.split(".")):
-        raise ConditionError(f"{where}: path: expected a column or a dotted path, found {shown(path)}")
+        raise ConditionError(f"{where}: path: expected a column or a dotted path, found {written(path)}")
     column = envelope.field(path) if path in envelope.names else None
     value = said.get("value")
     if column is not None and pa.types.is_nested(column.type):
@@ -131,7 +137,7 @@ def _times(op: str, value: Any, where: str) -> Any:
     micros = [times.microseconds(one) if isinstance(one, str) else None for one in listed]
     if op == "matches" or None in micros:
         expected = "expected a comparison with a time, like 2026-01-31T00:00:00Z"
-        raise ConditionError(f"{where}: value: {expected}, found {shown(value)}")
+        raise ConditionError(f"{where}: value: {expected}, found {written(value)}")
     return micros if op == "in" else micros[0]
 
 
@@ -140,23 +146,23 @@ def _predicate(op: str, value: Any, where: str) -> Predicate:
         return lambda held: held is not None
     if op == "matches":
         if not isinstance(value, str):
-            raise ConditionError(f"{where}: value: expected text with `*`, found {shown(value)}")
+            raise ConditionError(f"{where}: value: expected text with `*`, found {written(value)}")
         fits = wildcard([value])
         return lambda held: isinstance(held, str) and fits(held)
     if op == "in":
         if not isinstance(value, list) or not 0 < len(value) <= VALUES_MAX or not all(map(_plain, value)):
             expected = f"expected a list of 1 to {VALUES_MAX} texts, numbers, true or false"
-            raise ConditionError(f"{where}: value: {expected}, found {shown(value)}")
+            raise ConditionError(f"{where}: value: {expected}, found {written(value)}")
         known = frozenset(map(_key, value))
         return lambda held: _plain(held) and _key(held) in known
     if op in {"==", "!="}:
         if not _plain(value):
-            raise ConditionError(f"{where}: value: expected text, a number, true or false, found {shown(value)}")
+            raise ConditionError(f"{where}: value: expected text, a number, true or false, found {written(value)}")
         key = _key(value)
         equal = op == "=="
         return lambda held: (_plain(held) and _key(held) == key) is equal
     if not _plain(value) or isinstance(value, bool):
-        raise ConditionError(f"{where}: value: expected text or a number, found {shown(value)}")
+        raise ConditionError(f"{where}: value: expected text or a number, found {written(value)}")
     return _ordering(op, value)
 
 

@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.nouns import Rows
-from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, wildcard
-from tailrace.schema.contract import shown
+from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, wildcard, written
 from tailrace.settings import SettingsError
 
 LAKE: Final = "lake"
@@ -71,7 +70,7 @@ def parsed(data: bytes | str, origin: str, envelope: pa.Schema) -> Routes:
     except orjson.JSONDecodeError as error:
         raise RouteError(f"{origin}: no JSON: {error}") from None
     if not isinstance(listed, list) or not 0 < len(listed) <= ROUTES_MAX:
-        raise RouteError(f"{origin}: expected a list of 1 to {ROUTES_MAX} routes, found {shown(listed)}")
+        raise RouteError(f"{origin}: expected a list of 1 to {ROUTES_MAX} routes, found {written(listed)}")
     by_name: dict[str, Route] = {}
     for number, one in enumerate(listed, start=1):
         name = one.get("destination_name") if isinstance(one, dict) else None
@@ -87,7 +86,7 @@ def parsed(data: bytes | str, origin: str, envelope: pa.Schema) -> Routes:
 
 def _route(where: str, one: Any, envelope: pa.Schema) -> Route:
     if not isinstance(one, dict):
-        raise RouteError(f"{where}: expected an object, found {shown(one)}")
+        raise RouteError(f"{where}: expected an object, found {written(one)}")
     for key in one:
         if key not in KEYS:
             near = difflib.get_close_matches(key, KEYS, n=1)
@@ -98,7 +97,7 @@ def _route(where: str, one: Any, envelope: pa.Schema) -> Route:
             raise RouteError(f"{where}: {key} is missing")
     enabled = one.get("enabled", True)
     if not isinstance(enabled, bool):
-        raise RouteError(f"{where}: enabled: expected true or false, found {shown(enabled)}")
+        raise RouteError(f"{where}: enabled: expected true or false, found {written(enabled)}")
     try:
         condition = None if one.get("condition") is None else condition_of(one["condition"], envelope)
     except ConditionError as error:
@@ -117,14 +116,14 @@ def _route(where: str, one: Any, envelope: pa.Schema) -> Route:
 
 def _name(where: str, name: Any) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise RouteError(f"{where}: destination_name: expected 1 to 64 of A-Z a-z 0-9 _ . -, found {shown(name)}")
+        raise RouteError(f"{where}: destination_name: expected 1 to 64 of A-Z a-z 0-9 _ . -, found {written(name)}")
     return name
 
 
 def _patterns(where: str, key: str, value: Any) -> tuple[str, ...]:
     good = isinstance(value, list) and 0 < len(value) <= PATTERNS_MAX
     if not good or not all(isinstance(text, str) and text for text in value):
-        raise RouteError(f"{where}: {key}: expected a list of texts, at least one, found {shown(value)}")
+        raise RouteError(f"{where}: {key}: expected a list of texts, at least one, found {written(value)}")
     return tuple(value)
 
 
@@ -134,9 +133,9 @@ def _check_destination(where: str, route: Route) -> None:
     found = _ARN.fullmatch(str(arn))
     if found is None and not (built_in and arn == ""):
         expected = "an ARN, or empty text" if built_in else "an ARN"
-        raise RouteError(f"{where}: destination_arn: expected {expected}, found {shown(arn)}")
+        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(arn)}")
     if built_in and found and found["service"] != "s3":
-        raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {shown(arn)}")
+        raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {written(arn)}")
     if name == QUARANTINE and not route.takes_all:
         raise RouteError(f"{where}: quarantine takes everything: expected enabled_events ['*'] and nothing else")
     if not built_in and route.enabled:
