@@ -17,6 +17,7 @@ from tailrace.rows.enrich.addresses import address
 from tailrace.rows.enrich.uniques import mapped
 
 CACHE_ENTRIES: Final = 32_768  # a look-up costs 50 times a hit
+_UNREADABLE: Final = (maxminddb.InvalidDatabaseError, ValueError, TypeError, LookupError, RecursionError)
 _NOTHING: Final = (None, None, None)
 Place = tuple[str | None, str | None, str | None]
 
@@ -32,7 +33,7 @@ class Geo:
         """Take a database. Raises ValueError, one line, for what is none."""
         try:
             self._reader = maxminddb.open_database(io.BytesIO(data), maxminddb.MODE_FD)
-        except (maxminddb.InvalidDatabaseError, ValueError, TypeError, LookupError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"no MaxMind DB: {str(error).splitlines()[0] if str(error) else 'unusable'}") from None
         self.digest = f"maxminddb {version('maxminddb')}, {hashlib.sha256(data).hexdigest()}"
         self._place = lru_cache(CACHE_ENTRIES)(self._uncached)
@@ -47,7 +48,7 @@ class Geo:
     def _uncached(self, one: IPv4Address | IPv6Address) -> Place:
         try:
             record = self._reader.get(one)
-        except (maxminddb.InvalidDatabaseError, ValueError):  # a damaged record; IPv6 in a database of IPv4 alone
+        except _UNREADABLE:  # a damaged record; IPv6 in a database of IPv4 alone
             return _NOTHING
         regions = _member(record, "subdivisions")
         region = regions[0] if isinstance(regions, list) and regions else None
