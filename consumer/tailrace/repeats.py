@@ -7,13 +7,13 @@ ask twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Rows
-from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, Keyed, firsts, keys, redriven_keys, without
+from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, keys, lost, redriven_keys, wanted, without
 from tailrace.settings import Dedup
 
 
@@ -41,39 +41,27 @@ class Repeats:
         verdicts = lane.repeated
         return without(outcome, self._judged(outcome.rows, lane.seen) if verdicts is None else verdicts)
 
-    def _judged(self, rows: Sequence[Rows], seen: set[bytes]) -> dict[str, str]:
-        repeated: dict[str, str] = {}
-        again, others = firsts(redriven_keys(rows, self._epoch))
-        _note(repeated, REDRIVEN, others)
-        if again:
-            _note(repeated, REDRIVEN, self._lost(self._redriven, again))
+    def _judged(self, rows: Sequence[Rows], seen: dict[str, str]) -> dict[str, str]:
+        """Return why, by position, of all rows that go. `seen` are the owners of this batch's keys so far."""
+        again = redriven_keys(rows, self._epoch)
+        repeated = dict.fromkeys(lost(again, self._owners(self._redriven, wanted(again))), REDRIVEN)
         if self._dedup.by:
-            found = keys(rows, self._dedup.by, self._epoch)
-            first, others = firsts(one for one in found if one.position not in repeated)
-            _note(repeated, DUPLICATE, others)
-            before = {key for key in first if bytes.fromhex(key) in seen}
-            _note(repeated, DUPLICATE, (first[key] for key in before))
-            new = {key: one for key, one in first.items() if key not in before}
-            if self._claims is not None and new:
-                _note(repeated, DUPLICATE, self._lost(self._claims, new))
-            seen.update(map(bytes.fromhex, new))
+            found = [one for one in keys(rows, self._dedup.by, self._epoch) if one.position not in repeated]
+            new = {key: owner for key, owner in wanted(found).items() if key not in seen}
+            seen.update(new if self._claims is None else self._owners(self._claims, new))
+            repeated |= dict.fromkeys(lost(found, seen), DUPLICATE)
         return repeated
 
-    def _lost(self, claims: Claims, wanted: Mapping[str, Keyed]) -> list[Keyed]:
-        """Return the rows whose keys another row owns."""
+    def _owners(self, claims: Claims, asked: Mapping[str, str]) -> Mapping[str, str]:
+        """Ask who owns these keys, for as long as the patience lasts."""
+        if not asked:
+            return {}
         patience = self._patience()
-        asked = {key: one.row_id for key, one in wanted.items()}
         while True:
             now_s = self._now_ms() // 1000
             patience.trying()
             try:
-                owners = claims.claim(asked, now_s, now_s + round(self._dedup.ttl_h * 3600))
+                return claims.claim(asked, now_s, now_s + round(self._dedup.ttl_h * 3600))
             except WorldError as error:
                 self._say("trouble", what="claims", error=str(error))
                 patience.wait(error)
-            else:
-                return [one for key, one in wanted.items() if owners[key] != one.row_id]
-
-
-def _note(repeated: dict[str, str], why: str, found: Iterable[Keyed]) -> None:
-    repeated.update((one.position, why) for one in found)

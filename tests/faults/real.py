@@ -9,7 +9,7 @@ from tailrace.commit.ports import Place
 from tailrace.edition import Edition
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import Book
-from tailrace.settings import Contract, Flush, Lake, Limits, Settings, World
+from tailrace.settings import Contract, Dedup, Flush, Lake, Limits, Settings, World
 from tailrace.shard import Shard
 from tailrace.sinks.lake.layout import table_of
 from tailrace.sinks.lake.read import ParquetReader
@@ -42,6 +42,7 @@ def real_shard(process: Process, scenery: Scenery) -> Shard:
         ),
         flush=Flush(rows=scenery.rows, age_s=scenery.age_ms / 1000),
         world=World(patience_s=PATIENCE_S),
+        dedup=Dedup(by="event_id" if scenery.dedup else "", ttl_h=scenery.ttl_s / 3600),
     )
     return shard_of(
         settings,
@@ -52,6 +53,7 @@ def real_shard(process: Process, scenery: Scenery) -> Shard:
         clock=process.clock,
         say=process.say,
         alive=lambda: None,
+        claims=process.claims if scenery.dedup == "table" else None,
     )
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from faults import real
+from faults import real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.simulation import LIGHT, Kind, Story, calm_rows
 
@@ -27,6 +27,17 @@ def tell(seed: int, kind: Kind, datas: tuple[bytes, ...], *, mistakes: bool) -> 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
 def test_the_calm_runs_rows_are_committed(seed: int) -> None:
     tell(seed, LIGHT, DATAS, mistakes=True)
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_of_events_that_come_again_one_is_stored(seed: int) -> None:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, repeated.DATAS, mistakes=False), drive_of(rng)
+    scenery = scenery._replace(dedup=rng.choice(("", "plan", "table", "table")), ttl_s=rng.choice((1, 10, 10**9)))
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=real.REAL).run()
+    repeated.judge(story, calm_rows(scenery._replace(dedup=""), real.REAL))
+    if scenery.ttl_s == 10**9 and scenery.dedup != "plan" and not story.world.blamed:
+        story.judge(calm_rows(scenery, real.REAL))
 
 
 @pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")

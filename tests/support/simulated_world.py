@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_threads import Group, Killed, Threads
+from tailrace.commit.claims import MemoryClaims
 from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
 from tailrace.commit.ports import Body, Head, WorldError
 from tailrace.nouns import START, Identity, Record, mark
@@ -30,13 +31,15 @@ EFFECTS = frozenset(
         *(f"{verb}.{what}" for verb in ("head", "replace", "sync") for what in ("object", "commit_file")),
         "read.shelf",
         "sync.shelf",
+        "claim",
+        "swap.redriven",
         "checkpoint",
         "checkpoint_end",
         *(f"answer.{t}" for t in ("initialize", "processRecords", "shutdownRequested", "shardEnded", "leaseLost")),
     }
 )
 SERVICES = {
-    **dict.fromkeys(("ledger", "swap"), "ledger"),
+    **dict.fromkeys(("ledger", "swap", "claim"), "ledger"),  # one service, several tables
     **dict.fromkeys(("create", "head", "replace", "read", "sync"), "place"),
 }
 AWAY_S = 45.0  # longer than the patience of a simulated child
@@ -62,6 +65,14 @@ class Done(NamedTuple):
     fault: Fault | None
 
 
+class Grant(NamedTuple):
+    """A key that was given to whoever asked, or left with it."""
+
+    key: str
+    owner: str
+    now_s: int
+
+
 class World:
     """Ledger, place, stream and lease; the clock; what was done and what was struck."""
 
@@ -70,6 +81,8 @@ class World:
         self.threads = Threads(self._tick)
         self.ledger = MemoryLedger()
         self.place = MemoryPlace()
+        self.claims = MemoryClaims()
+        self.grants: list[Grant] = []  # in order
         self.records = list(records)
         self.ended = ended  # the shard is closed: after its last record comes its end
         self.holder: Process | None = None
@@ -118,6 +131,7 @@ class Process:
         self.end = ""  # how its life ended
         self.ledger = _Ledger(self)
         self.place = _Place(self)
+        self.claims = _Claims(self)
         self.clock = _Clock(self)
 
     def __repr__(self) -> str:
@@ -190,6 +204,8 @@ class _Ledger:
         return self._process.effect("ledger.read", lambda: self._world.ledger.read(key))
 
     def swap(self, key: str, expected: int, item: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        if key.startswith("redriven/"):
+            return self._process.effect("swap.redriven", lambda: self._world.ledger.swap(key, expected, item))
         before = self._world.ledger.at(key, expected)
         was, new = Item() if before is None else item_from_dict(before), item_from_dict(item)
         kind = _kind(was, new)
@@ -220,6 +236,22 @@ def _kind(was: Item, new: Item) -> str:
     if new.suspect != was.suspect:
         return "suspect"
     raise Wrong(f"a write without a reason: {was} -> {new}")
+
+
+class _Claims:
+    """The claims, as one process reaches them."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+
+    def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        def act() -> Mapping[str, str]:
+            owners = self._world.claims.claim(keys, now_s, expires_s)
+            self._world.grants += [Grant(key, who, now_s) for key, who in owners.items() if keys[key] == who]
+            return owners
+
+        return self._process.effect("claim", act)
 
 
 class _Place:
@@ -271,10 +303,10 @@ def _what(name: str) -> str:
     return "commit_file" if name.startswith("_commits/") else "shelf" if name.startswith("_plans/") else "object"
 
 
-def committed(world: World, rows_of: Callable[[str], Sequence[str]]) -> Counter[str]:
-    """Return the rows that a reader of the commit files finds."""
+def committed(world: World, rows_of: Callable[[str], Sequence[str]], only: int = 0) -> Counter[str]:
+    """Return the rows that a reader of the commit files finds: of all, or of the one with this chain."""
     found: Counter[str] = Counter()
-    for chain in range(1, world.item.chain + 1):
+    for chain in [only] if only else range(1, world.item.chain + 1):
         for entry in json.loads(world.place.read(commit_name(IDENTITY, chain)))["objects"]:
             found.update(rows_of(entry["name"]))
     return found

@@ -70,7 +70,7 @@ class Batch:
         self.counts = Counts()
         self.first_ms = 0
         self.arrival_ms = 0  # of the first record
-        self.seen: set[bytes] = set()  # keys of its events, for who looks for those that come again
+        self.seen: dict[str, str] = {}  # keys of its events and their owners, for who looks for those that come again
         self.repeated: dict[str, str] = {}  # position -> why, of events left out since they came before
         self._digest = PositionsDigest()
 

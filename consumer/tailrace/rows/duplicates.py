@@ -1,4 +1,4 @@
-"""Events that came before, found in rows. Rule: of equal keys the first position stays; what goes is named, with why.
+"""Events that came before, found in rows. Rule: a key has one owner, and only its row stays.
 
 A key speaks of the application's epoch, the tenant and the event's id (or fingerprint), hashed: who reads it where it
 is kept learns nothing of a person.
@@ -61,17 +61,19 @@ def redriven_keys(rows: Sequence[Rows], epoch: str) -> list[Keyed]:
     return out
 
 
-def firsts(found: Iterable[Keyed]) -> tuple[dict[str, Keyed], list[Keyed]]:
-    """Return the row of each key that comes first by its position, and all others."""
+def wanted(found: Iterable[Keyed]) -> dict[str, str]:
+    """Return for each key the row that comes first by its position: the owner it should have."""
     first: dict[str, Keyed] = {}
-    others = []
     for one in found:
         other = first.setdefault(one.key, one)
-        if other is not one:
-            early, late = (one, other) if _order(one.position) < _order(other.position) else (other, one)
-            first[one.key] = early
-            others.append(late)
-    return first, others
+        if other is not one and _order(one.position) < _order(other.position):
+            first[one.key] = one
+    return {key: one.row_id for key, one in first.items()}
+
+
+def lost(found: Iterable[Keyed], owners: Mapping[str, str]) -> Iterable[str]:
+    """Yield the positions of rows whose key another row owns, be it one that is still to come."""
+    return (one.position for one in found if owners[one.key] != one.row_id)
 
 
 def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:

@@ -14,6 +14,8 @@ from tailrace.nouns import Identity
 IDENTITY = Identity("stream", "epoch", "shard")
 KEY = lane_key(IDENTITY, "lake")
 LARGE = item(plan=plan(names=tuple(f"events/{'x' * 100}/{n:06d}" for n in range(700))))
+REPEATED = tuple((f"{n:060d}/0/0", "duplicate") for n in range(1000))
+MANY_REPEATED = item(plan=plan(repeated=REPEATED))
 SHELF = shelf_name(IDENTITY, "lake", 1, 1)
 
 
@@ -32,7 +34,17 @@ def lane(store: MemoryLedger | None = None, place: MemoryPlace | None = None) ->
     return LaneLedger(store or MemoryLedger(), place or MemoryPlace(), IDENTITY, "lake")
 
 
-@pytest.mark.parametrize("one", [Item(), item(plan=plan()), LARGE])
+@pytest.mark.parametrize(
+    "one",
+    [
+        Item(),
+        item(plan=plan()),
+        item(plan=plan(repeated=REPEATED[:2])),
+        LARGE,
+        MANY_REPEATED,
+        item(plan=plan(names=LARGE.plan.names if LARGE.plan else (), repeated=REPEATED)),
+    ],
+)
 def test_what_goes_in_comes_out_equal(one: Item) -> None:
     ledger = lane()
     assert ledger.read() is None
@@ -65,6 +77,20 @@ def test_a_large_plan_leaves_no_names_in_the_item() -> None:
     assert found[1]["plan"]["names"] == []
     assert found[1]["plan"]["shelf"].startswith(f"{SHELF}#")
     assert place.objects[SHELF].meta == {"epoch": "epoch", "chain": "1", "generation": "1"}
+
+
+def test_many_verdicts_leave_none_in_the_item() -> None:
+    store, place = MemoryLedger(), MemoryPlace()
+    assert lane(store, place).swap(0, MANY_REPEATED) is None
+    found = store.read(KEY)
+    assert found is not None
+    assert (found[1]["plan"]["names"], found[1]["plan"]["repeated"]) == ([], {})
+    assert list(place.objects) == [SHELF]
+    few = item(plan=plan(repeated=REPEATED[:2]))
+    assert lane(store, MemoryPlace()).swap(1, few) is None
+    kept = store.read(KEY)
+    assert kept is not None
+    assert kept[1]["plan"]["repeated"] == dict(REPEATED[:2])
 
 
 def test_the_shelf_lasts_before_the_item_names_it() -> None:

@@ -27,7 +27,11 @@ from tailrace.nouns import Identity
 
 IDENTITY = Identity("clicks", "0a1b", "shardId-000000000001")
 FULL = item(
-    plan=plan(shelf="name#digest"), poison=("a", "b"), resolved=("r",), totals=Counts(9, 5, 3, 1), watermark="w"
+    plan=plan(shelf="name#digest", repeated=(("1/0/0", "duplicate"), ("2/0/1", "redriven"))),
+    poison=("a", "b"),
+    resolved=("r",),
+    totals=Counts(9, 5, 3, 1),
+    watermark="w",
 )
 
 
@@ -50,12 +54,19 @@ def test_an_item_from_before_poison_was_known_is_read() -> None:
     assert item_from_dict(raw) == item()
 
 
+def test_a_plan_from_before_repetitions_were_known_is_read() -> None:
+    raw = item_to_dict(item(plan=plan()))
+    del raw["plan"]["repeated"]
+    assert item_from_dict(raw) == item(plan=plan())
+
+
 @pytest.mark.parametrize(
     ("other", "same"),
     [
         ({"generation": 9}, True),
         ({"names": ()}, True),
         ({"counts": Counts()}, True),
+        ({"repeated": (("1/0/0", "duplicate"),)}, True),
         ({"records": 9}, False),
         ({"positions_digest": ""}, False),
         ({"last": 9}, False),

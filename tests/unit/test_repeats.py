@@ -1,0 +1,195 @@
+"""What came before is taken out: within a batch, across plans by claims, and by the verdicts of a plan found open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from support.memory_ports import MemoryLedger
+from support.pipelines import IDENTITY, holds, pipeline, record, stored
+from tailrace.commit.claims import LedgerClaims, MemoryClaims
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import Claims, WorldError
+from tailrace.nouns import Outcome, Redriven
+from tailrace.repeats import Repeats
+from tailrace.rows.redriven import wrap
+from tailrace.settings import Dedup
+
+HOUR_MS = 3_600_000
+
+
+class Hand:
+    """What a lane tells: the batch's keys, and what an open plan left out."""
+
+    def __init__(self, repeated: Mapping[str, str] | None = None) -> None:
+        self.seen: dict[str, str] = {}
+        self.repeated = repeated
+
+
+class Slow:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Here:
+    """A shard's de-duplication and what it says."""
+
+    def __init__(self, claims: Claims | None = None, *, by: Any = "event_id", redriven: Claims | None = None) -> None:
+        self.now_ms = 1_000_000
+        self.said: list[str] = []
+        self.waited = Slow()
+        self.hand: Any = Hand()
+        self.stage = Repeats(
+            IDENTITY.epoch,
+            Dedup(by=by, ttl_h=1.0),
+            claims=claims,
+            redriven=redriven or LedgerClaims(MemoryLedger()),
+            now_ms=lambda: self.now_ms,
+            patience=lambda: Patience(self.waited, 30.0, lambda: 1.0),
+            say=lambda what, /, **facts: self.said.append(f"{what} {facts['what']}"),
+        )
+
+    def takes(self, *found: tuple[int, Any], hand: Any = None) -> list[int]:
+        """Return which numbered events are stored."""
+        outcome = self.outcome(*found, hand=hand)
+        first = int(record(b"").sequence)
+        return [int(row["position"].split("/")[0]) - first for row in stored(outcome)]
+
+    def outcome(self, *found: tuple[int, Any], hand: Any = None) -> Outcome:
+        made = pipeline()([record(event if isinstance(event, bytes) else _click(event), at) for at, event in found])
+        outcome = self.stage(made, hand or self.hand)
+        holds(outcome)
+        assert outcome.filtered == len(outcome.repeated) == sum(outcome.filtered_by.values())
+        return outcome
+
+
+def _click(event_id: str | None) -> dict[str, Any]:
+    return {"eventType": "click"} if event_id is None else {"eventType": "click", "eventId": event_id}
+
+
+def test_within_a_batch_the_first_stays() -> None:
+    here = Here()
+    assert here.takes((0, "a"), (1, "a"), (2, "b"), (3, None), (4, None)) == [0, 2, 3, 4]
+    assert here.takes((5, "a"), (6, "c"), (7, "b"), (8, "c")) == [6]
+
+
+def test_another_batch_knows_nothing_of_it_without_claims() -> None:
+    here = Here()
+    assert here.takes((0, "a")) == [0]
+    assert here.takes((1, "a"), hand=Hand()) == [1]
+
+
+def test_without_a_setting_nothing_is_taken_out() -> None:
+    here = Here(MemoryClaims(), by="")
+    assert here.takes((0, "a"), (1, "a")) == [0, 1]
+
+
+def test_across_batches_and_shards_the_first_to_ask_stays() -> None:
+    claims = MemoryClaims()
+    one, other = Here(claims), Here(claims)
+    assert one.takes((0, "a")) == [0]
+    assert other.takes((7, "a"), (8, "b")) == [8]
+    assert one.takes((1, "b"), hand=Hand()) == []
+
+
+def test_a_replay_keeps_its_own_and_leaves_out_what_it_left_out() -> None:
+    claims = MemoryClaims()
+    found = [(0, "a"), (1, "a"), (2, "b")]
+    assert Here(claims).takes(*found) == [0, 2]
+    assert Here(claims).takes(*found) == [0, 2]
+    here = Here(claims)
+    assert [here.takes(one) for one in found] == [[0], [], [2]]
+
+
+def test_an_owner_that_is_still_to_come_keeps_its_key() -> None:
+    """A later event got the key, and its child died; the replay has another cut."""
+    claims = MemoryClaims()
+    assert Here(claims).takes((2, "a")) == [2]
+    assert Here(claims).takes((0, "a"), (1, "a"), (2, "a"), (3, "a")) == [2]
+    here = Here(claims)
+    assert [here.takes((at, "a")) for at in range(4)] == [[], [], [2], []]
+
+
+def test_a_key_is_free_again_when_its_time_is_over() -> None:
+    claims = MemoryClaims()
+    here = Here(claims)
+    assert here.takes((0, "a")) == [0]
+    here.now_ms += HOUR_MS
+    assert here.takes((1, "a"), hand=Hand()) == []
+    here.now_ms += 1_000
+    assert here.takes((2, "a"), hand=Hand()) == [2]
+    assert here.takes((0, "a"), hand=Hand()) == [], "the key has another owner by now"
+
+
+def test_a_plan_that_was_found_decides_and_nobody_is_asked() -> None:
+    class Never(MemoryClaims):
+        def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+            raise AssertionError(keys)
+
+    here = Here(Never(), redriven=Never())
+    marked = wrap(Redriven("r", "e"), b'{"eventType":"click"}')
+    first = f"{record(b'').sequence}/0/0"
+    hand = Hand({first: "duplicate"})
+    outcome = here.outcome((0, "a"), (1, "a"), (2, marked), hand=hand)
+    assert outcome.repeated == {first: "duplicate"}
+    assert outcome.filtered_by == {("click", "duplicate"): 1}
+    assert hand.seen == {}
+    assert here.takes((0, "a"), (1, "a"), (2, marked), (3, marked), hand=Hand({})) == [0, 1, 2, 3]
+
+
+def test_an_event_that_was_sent_again_twice_is_stored_once_whatever_is_set() -> None:
+    marked = wrap(Redriven("r", "e"), b'{"eventType":"click"}')
+    ledger = MemoryLedger()
+    for by in ("", "event_id"):
+        here = Here(MemoryClaims(), by=by, redriven=LedgerClaims(ledger))
+        outcome = here.outcome((0, marked), (1, marked), (2, marked))
+        assert outcome.filtered_by == {("click", "redriven"): 2}
+        assert set(outcome.repeated.values()) == {"redriven"}
+        assert here.takes((3, marked), hand=Hand()) == []
+        assert here.takes((0, marked), hand=Hand()) == [0]
+    assert list(ledger.keys("")) == [f"redriven/{IDENTITY.epoch}/r"]
+
+
+class Away(MemoryClaims):
+    """Answers after some tries; what it did before it failed stands."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        owners = super().claim(keys, now_s, expires_s)
+        if self.failures:
+            self.failures -= 1
+            raise WorldError("no answer")
+        return owners
+
+
+def test_a_service_that_is_away_is_waited_for() -> None:
+    here = Here(Away(3))
+    assert here.takes((0, "a"), (1, "a")) == [0]
+    assert here.said == ["trouble claims"] * 3
+    assert here.waited.now_s > 0
+
+
+def test_patience_ends() -> None:
+    here = Here(Away(10**6))
+    with pytest.raises(WorldError, match="no answer"):
+        here.takes((0, "a"))
+    assert 30 <= here.waited.now_s < 60
+    assert here.hand.seen == {}
+
+
+def test_nobody_is_asked_about_nothing() -> None:
+    here = Here(Away(10**6), redriven=Away(10**6))
+    assert here.takes((0, None), (1, None)) == [0, 1]
