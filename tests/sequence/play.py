@@ -14,6 +14,7 @@ from tailrace.kcl.child import Life
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import DaemonGone, LeaseLost, Records, ShardEnded, ShutdownRequested, Turn
 from tailrace.nouns import mark
+from tailrace.shard import Shard
 
 GRACE_S = 30.0
 FAILOVER_S = 10.0
@@ -98,7 +99,12 @@ class Play(Story):
         self._strikes: Mapping[tuple[str, int], Fault] = {}
         self._counts: dict[str, int] = {}
 
-    def child(self, *script: Step, strikes: Mapping[tuple[str, int], Fault] | None = None) -> list[str]:
+    def child(
+        self,
+        *script: Step,
+        strikes: Mapping[tuple[str, int], Fault] | None = None,
+        renew: Callable[[Shard], None] = lambda _shard: None,
+    ) -> list[str]:
         """Let one child live through a script; return what it did. `strikes` names the n-th effect of a kind."""
         process = Process(self.world, len(self.processes))
         self.processes.append(process)
@@ -112,6 +118,7 @@ class Play(Story):
             process.clock,
             GRACE_S,
             FAILOVER_S,
+            renew=renew,
         )
         life.say = process.say
         with world.threads.installed():
