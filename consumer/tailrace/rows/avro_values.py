@@ -105,7 +105,7 @@ def _long(cursor: Cursor, _depth: int = 0) -> int:
         what = "a whole number of more than 10 bytes" if at - cursor.at == 10 else "the end of the bytes in a number"
         raise Wrong(wrong("avro", f"found {what}, expected one of 1 to 10 bytes"))
     if value >> 64:
-        raise Wrong(wrong("avro", "found a whole number beyond 64 bits"))
+        raise Wrong(wrong("avro", "found a whole number beyond 64 bits, expected one within them"))
     cursor.at = at
     return (value >> 1) ^ -(value & 1)
 
@@ -263,13 +263,13 @@ def _array(item: Read) -> Read:
     def array(cursor: Cursor, depth: int) -> list[Any]:
         _deeper(cursor, depth)
         out: list[Any] = []
-        try:
-            while count := _block(cursor):
+        while count := _block(cursor):
+            try:
                 for _ in range(count):
-                    out.append(item(cursor, depth + 1))  # noqa: PERF401  # the path of what raises is its length
-        except Wrong as error:
-            error.path.append(len(out))
-            raise
+                    out.append(item(cursor, depth + 1))  # noqa: PERF401  # how many there are is the path
+            except Wrong as error:
+                error.path.append(len(out))
+                raise
         return out
 
     return array
@@ -278,16 +278,16 @@ def _array(item: Read) -> Read:
 def _map(value: Read) -> Read:
     def entries(cursor: Cursor, depth: int) -> dict[str, Any]:
         _deeper(cursor, depth)
-        out, key = {}, ""
-        try:
-            while count := _block(cursor):
-                _counted(cursor, count)
-                for _ in range(count):
-                    key = _string(cursor)
+        out = {}
+        while count := _block(cursor):
+            _counted(cursor, count)
+            for _ in range(count):
+                key = _string(cursor)
+                try:
                     out[key] = value(cursor, depth + 1)
-        except Wrong as error:
-            error.path.append(key)
-            raise
+                except Wrong as error:
+                    error.path.append(key)
+                    raise
         return out
 
     return entries
