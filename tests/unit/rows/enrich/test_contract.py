@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from support.steps import Renamed, built_in
 from tailrace.rows.enrich.contract import ContractError, check
 
 TEXTS = ["b", "a", None, "b", ""]
@@ -96,25 +96,10 @@ def test_declarations(change: dict[str, Any], examples: dict[str, Any], expected
         check(step, examples)
 
 
-def test_our_own_steps_keep_it_too() -> None:
-    from tailrace.rows import enrich
-    from tailrace.rows.enrich.bot import Bot
-    from tailrace.rows.enrich.referer import Referer
-    from tailrace.rows.enrich.url import Url
-
-    class Other:  # the same work under names that are no part of the envelope
-        def __init__(self, inner: Any) -> None:
-            self.inner, self.name, self.inputs, self.digest = inner, inner.name, inner.inputs, inner.digest
-            self.outputs = pa.schema([field.with_name(f"my_{field.name}") for field in inner.outputs])
-
-        def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
-            return {f"my_{name}": column for name, column in self.inner(columns).items()}
-
-    data = Path(enrich.__path__[0], "data")
-    agents = ["curl/8", None, "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0", ""]
-    urls = ["https://shop.example/a?utm_source=x&gclid=1", "/b", None, "junk\0"]
-    referers = ["https://www.google.com/", None, "https://shop.example/", "x"]
-    check(Other(Bot((data / "bots.txt").read_bytes())), {"user_agent": agents})
-    check(Other(Url()), {"url": urls})
-    check(Other(Referer((data / "referers.json").read_bytes())), {"url": urls, "referer": referers})
-    assert Other(Url()).outputs.names[0] == "my_url_host"
+@pytest.mark.parametrize("name", built_in())
+def test_our_own_steps_keep_it_too(name: str) -> None:
+    step = built_in()[name]
+    values = ["curl/8", None, "https://shop.example/a?utm_source=x&gclid=1", "203.0.113.7", "acme", "junk\0", ""]
+    check(Renamed(step), {name: values[at:] + values[:at] for at, name in enumerate(step.inputs)})
+    with pytest.raises(ContractError, match="tailrace's own, expected other names"):
+        check(step, dict.fromkeys(step.inputs, values))
