@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 
 from tailrace.commit.audit import CHECKS, Report, ShardReport, audit, to_json
 from tailrace.commit.committed import epoch_of
@@ -25,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--files", action="store_true", help="audit what `backfill` stored, by its local ledger")
     parser.add_argument("--explain", action="store_true", help="say for each check what was compared, with numbers")
+    parser.add_argument(
+        "--expired", type=int, metavar="DAYS", help="what was rejected longer ago may be gone: the quarantine expires"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
 
@@ -36,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if epoch is None:
         print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
         return 2
-    report = audit(ledger, place_of(settings), ParquetReader(), epoch, "" if args.files else settings.stream.name)
+    stream = "" if args.files else settings.stream.name
+    expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
+    report = audit(ledger, place_of(settings), ParquetReader(), epoch, stream, expired_before=expired)
     if args.json:
         print(json.dumps(to_json(report), indent=1))
     else:

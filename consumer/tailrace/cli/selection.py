@@ -80,10 +80,12 @@ class Chosen:
         for one in self._rejects.run(shards_of(self.ledger, self.epoch, self._stream)):
             if not (self._pending and self.redrives.state(one.row_id) == SENT):
                 yield one
+        if self._rejects.gone:
+            print(f"tailrace: {self._rejects.gone:,} objects of the quarantine are gone: expired?", file=sys.stderr)
         for name in self._rejects.missing:
             print(f"tailrace: could not be looked at: {name}", file=sys.stderr)
 
     @property
     def whole(self) -> bool:
-        """Say whether everything could be looked at."""
+        """Say whether everything that is there could be looked at."""
         return not self._rejects.missing

@@ -20,6 +20,7 @@ from tailrace.nouns import START, mark, unmark
 
 READ_BYTES = 8 * 1024 * 1024
 NAMES_SHOWN = 5
+DAY = re.compile(r"/dt=(?P<day>\d{4}-\d{2}-\d{2})/")
 STEM = re.compile(r"(?P<shard>.+)-(?P<chain>\d{10})\.parquet")
 
 CHECKS: Mapping[str, str] = {
@@ -84,13 +85,18 @@ class Report(NamedTuple):
         return not self.findings and all(shard.holds for shard in self.shards)
 
 
-def audit(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str = "") -> Report:
-    """Compare the ledger, the commit files and the objects of every shard; then look for what none of them names."""
+def audit(
+    ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str = "", *, expired_before: str = ""
+) -> Report:
+    """Compare the ledger, the commit files and the objects of every shard; then look for what none of them names.
+
+    Objects of the quarantine from days before `expired_before` (YYYY-MM-DD) may be gone: they are counted in a note.
+    """
     report = Report(epoch, [], [], [])
     named: set[int] = set()
     shards = list(shards_of(ledger, epoch, stream))
     for shard in shards:
-        one = _ShardAudit(place, reader, shard)
+        one = _ShardAudit(place, reader, shard, expired_before)
         one.run()
         named |= one.named
         report.shards.append(one.report)
@@ -101,10 +107,12 @@ def audit(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream:
 class _ShardAudit:
     """One shard, plan after plan."""
 
-    def __init__(self, place: Place, reader: Reader, shard: Shard) -> None:
+    def __init__(self, place: Place, reader: Reader, shard: Shard, expired_before: str) -> None:
         self._place = place
         self._reader = reader
         self._shard = shard
+        self._expired_before = expired_before
+        self._expired = list[StoredObject]()
         self.named: set[int] = set()
         item = shard.item
         self.report = ShardReport(
@@ -144,6 +152,9 @@ class _ShardAudit:
 
     def _note_state(self) -> None:
         item = self._shard.item
+        if self._expired:
+            rows = sum(entry.rows for entry in self._expired)
+            self.report.notes.append(f"{len(self._expired)} objects of the quarantine with {rows:,} rows have expired")
         if item.plan is not None:
             self.report.notes.append(
                 f"chain {item.plan.chain} is open: {item.plan.records} records up to {_where(item.plan.last)}"
@@ -164,9 +175,11 @@ class _ShardAudit:
         self._law(f"chain {chain}", counts)
         self._sums = self._sums.plus(counts)
         self._records += facts.records
-        whole = [entry for entry in found.objects if self._object(chain, entry)]
-        if len(whole) == len(found.objects):
-            self._contents(chain, found)
+        before = len(self._expired)
+        whole = tuple(entry for entry in found.objects if self._object(chain, entry))
+        expired = self._expired[before:]
+        if len(whole) + len(expired) == len(found.objects):
+            self._contents(chain, found._replace(objects=whole), sum(entry.rows for entry in expired))
 
     def _range(self, chain: int, found: CommitFile, end: str | None) -> None:
         facts = found.facts
@@ -178,11 +191,15 @@ class _ShardAudit:
         self._check("ranges", facts.after == end, text)
 
     def _object(self, chain: int, entry: StoredObject) -> bool:
-        """Compare the object's bytes with what was committed; True when they are the same."""
+        """Compare the object's bytes with what was committed; True when they are the same, False also when expired."""
         self.named.add(hash(entry.name))
         try:
             length, digest = _measured(self._place, entry.name)
         except FileNotFoundError:
+            day = DAY.search(entry.name)
+            if entry.table == QUARANTINE and day is not None and day["day"] < self._expired_before:
+                self._expired.append(entry)
+                return False
             self._find("objects", f"chain {chain}: {entry.name} is not there; it had {entry.rows} rows")
             return False
         self._objects += 1
@@ -191,12 +208,12 @@ class _ShardAudit:
         self._same("objects", f"chain {chain}: SHA-256 of {entry.name}", digest, entry.sha256)
         return (length, digest) == (entry.bytes, entry.sha256)
 
-    def _contents(self, chain: int, found: CommitFile) -> None:
-        """Compare the rows of a plan's objects with its commit file and its range."""
+    def _contents(self, chain: int, found: CommitFile, expired: int) -> None:
+        """Compare the rows of a plan's objects with its commit file and its range; `expired` rows are not there."""
         facts = found.facts
         ids: list[str] = []
         positions: list[str] = []
-        rows: Counter[bool] = Counter()  # is quarantine -> rows
+        rows = Counter({True: expired})  # is quarantine -> rows
         for entry in found.objects:
             try:
                 count = self._reader.rows(self._place, entry.name)
@@ -213,7 +230,7 @@ class _ShardAudit:
         self._same("rows", f"chain {chain}: rows of quarantine against `rejected`", rows[True], facts.rejected)
         self._unique(chain, "row_id", ids)
         self._unique(chain, "position", positions)
-        self._inside(chain, found, positions)
+        self._inside(chain, found, positions, partly=bool(found.facts.filtered or expired))
 
     def _unique(self, chain: int, what: str, values: list[str]) -> None:
         distinct = set(values)
@@ -221,7 +238,7 @@ class _ShardAudit:
         sample = [value for value, count in Counter(values).items() if count > 1][:NAMES_SHOWN] if twice else []
         self._check("positions", not twice, f"chain {chain}: {twice} rows repeat a {what}: {', '.join(sample)}")
 
-    def _inside(self, chain: int, found: CommitFile, positions: list[str]) -> None:
+    def _inside(self, chain: int, found: CommitFile, positions: list[str], *, partly: bool) -> None:
         facts = found.facts
         records = {position.rpartition("/")[0] for position in positions}
         try:
@@ -232,8 +249,8 @@ class _ShardAudit:
         outside = [text for at, text in marks if not facts.after < at <= facts.last]
         text = f"chain {chain}: {len(outside)} records outside its range: {', '.join(outside[:NAMES_SHOWN])}"
         self._check("positions", not outside, text)
-        if facts.filtered:
-            return  # filtered events leave no row, so their records need not show
+        if partly:
+            return  # filtered events leave no row, nor do expired rejects: so their records need not show
         self._same("positions", f"chain {chain}: records seen in rows", len(marks), facts.records)
         digest = PositionsDigest()
         digest.add([text for _, text in marks])

@@ -328,3 +328,40 @@ def test_the_command_answers_2_for_an_application_that_never_ran(
     args.settings = Settings(lake=args.settings.lake, ledger=args.settings.ledger, kcl=Kcl(application="other"))
     assert command.run(args) == 2
     assert "no application `other`" in capsys.readouterr().err
+
+
+def expire(lake: SmallLake) -> list[Path]:
+    gone = lake.objects("quarantine/")
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+def test_rejects_that_may_have_expired_are_a_note(lake: SmallLake) -> None:
+    gone = expire(lake)
+    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2027-01-16")
+    assert report.holds, texts(report)
+    notes = [note for shard in report.shards for note in shard.notes]
+    assert sum(int(note.split()[0]) for note in notes) == len(gone)
+    assert all(note.endswith("rows have expired") for note in notes)
+
+
+@pytest.mark.parametrize("before", ["", "2027-01-15"])
+def test_rejects_that_cannot_have_expired_are_missed(lake: SmallLake, before: str) -> None:
+    expire(lake)
+    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before=before)
+    assert checks(report) == {"objects"}
+
+
+def test_stored_events_never_expire(lake: SmallLake) -> None:
+    lake.objects("page_view/")[0].unlink()
+    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2099-01-01")
+    assert checks(report) == {"objects"}
+
+
+def test_what_is_left_beside_expired_rejects_is_still_compared(lake: SmallLake) -> None:
+    expire(lake)
+    for path in commit_files(lake, "shard-0"):
+        rewrite(path, lambda raw: raw.update(rejected=raw["rejected"] + 1))
+    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2027-01-16")
+    assert {"rows", "sums"} <= checks(report)

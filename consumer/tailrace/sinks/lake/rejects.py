@@ -72,6 +72,7 @@ class Rejects:
         self._place, self._wanted, self._raw = place, wanted, raw
         self.objects = 0
         self.missing: list[str] = []  # what could not be looked at
+        self.gone = 0  # objects that are not there: the quarantine may expire
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Reject]:
         """Yield every wanted row."""
@@ -92,7 +93,9 @@ class Rejects:
             with self._place.open(name) as source, parquet(source) as file:
                 for group in range(file.metadata.num_row_groups):
                     yield from self._group(file, group, name)
-        except (FileNotFoundError, ValueError, pa.ArrowException):
+        except FileNotFoundError:
+            self.gone += 1
+        except (ValueError, pa.ArrowException):
             self.missing.append(name)
 
     def _group(self, file: pq.ParquetFile, group: int, name: str) -> Iterator[Reject]:

@@ -119,6 +119,12 @@ def test_what_could_not_be_looked_at_is_named(lake: RejectedLake) -> None:
     assert "the commit file of s-1, chain 1" in found(lake, Wanted())[1].missing
 
 
+def test_what_has_expired_is_counted(lake: RejectedLake) -> None:
+    next(lake.root.glob("quarantine/*/stage=schema/*")).unlink()
+    rows, rejects = found(lake, Wanted())
+    assert (len(rows), rejects.gone, rejects.missing) == (3, 1, [])
+
+
 def test_older_files_lack_columns(lake: RejectedLake) -> None:
     file = next(lake.root.glob("quarantine/*/stage=parse/*"))
     table = pq.read_table(file, partitioning=None).drop_columns(["redrive_of", "event_id"])
