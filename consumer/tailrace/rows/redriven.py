@@ -49,6 +49,6 @@ def unwrapped(record: Record) -> Record:
         return record
     try:
         found = _DECODE(record.data)
-    except msgspec.DecodeError:  # a ValidationError is one
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # msgspec raises the two for bad texts and depth
         return record
     return msgspec.structs.replace(record, data=found.raw, redriven=found.mark)

@@ -34,6 +34,9 @@ def test_what_is_wrapped_comes_out_as_it_was(raw: bytes) -> None:
         b'{"$tailrace":{"row_id":"a","event_id":"b"},"raw":"?"}',
         b'{"$tailrace":{"row_id":"a","event_id":"b"},"raw":"e30=","more":1}',
         b'{"$tailrace":{"row_id":"a","event_id":"b"},"raw":"e30="',
+        b'{"$tailrace":{"row_id":"\x80',
+        b'{"$tailrace":{"row_id":"a","event_id":"b"},"\x80raw":"e30="}',
+        b'{"$tailrace":{"row_id":' + b"[" * 100_000,
         b'[{"$tailrace":{"row_id":"a","event_id":"b"},"raw":"e30="}]',
     ],
 )
