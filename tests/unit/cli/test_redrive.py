@@ -8,18 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from local.aws import options
 from support.fake_kinesis import FakeKinesis
+from support.ministack import ministack
 from support.rejected_lake import MONDAY_MS, RejectedLake
 from support.small_lake import EPOCH
 from tailrace.cli import redrive, selection
 from tailrace.commit.committed import shards_of
 from tailrace.commit.redrives import Redrives
-from tailrace.nouns import Record
-from tailrace.rows.redriven import unwrapped
-from tailrace.settings import Settings, SettingsError
+from tailrace.nouns import Record, Redriven
+from tailrace.rows.redriven import unwrapped, wrap
+from tailrace.settings import Aws, Settings, SettingsError
+from tailrace.settings import Stream as SourceStream
 from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
+from tailrace_producer.aggregate import unpack
 from tailrace_producer.put import Putter
 
 OLD = {
@@ -245,3 +250,24 @@ def test_sending_needs_a_stream_or_a_file(world: World, monkeypatch: pytest.Monk
     with pytest.raises(SettingsError, match="no stream to send to"):
         world.ask("--send")
     assert world.kinesis.calls == []
+
+
+def test_a_real_put_is_what_a_consumer_unwraps(tmp_path: Path) -> None:
+    with ministack(tmp_path) as server:
+        kinesis = boto3.client("kinesis", **options(server.url))
+        kinesis.create_stream(StreamName="clicks", ShardCount=2)
+        kinesis.get_waiter("stream_exists").wait(StreamName="clicks", WaiterConfig={"Delay": 1})
+        settings = Settings(stream=SourceStream(name="clicks"), aws=Aws(kinesis_endpoint=server.url))
+        marks = [Redriven(f"{at:032x}", f"e-{at}") for at in range(50)]
+        ready = [redrive.Ready(mark.row_id, mark.row_id, wrap(mark, b"{}")) for mark in marks]
+        assert redrive.Stream.of(settings).send(ready) == ([one.row_id for one in ready], "")
+        records = []
+        for shard in kinesis.list_shards(StreamName="clicks")["Shards"]:
+            at = kinesis.get_shard_iterator(
+                StreamName="clicks", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            records += [one["Data"] for one in kinesis.get_records(ShardIterator=at)["Records"]]
+    users = [user for data in records for user in unpack(data)]
+    assert len(records) < 50  # they travel packed
+    assert {unwrapped(Record(user.data, "1", 0, 0)).redriven for user in users} == set(marks)
+    assert all(user.partition_key == unwrapped(Record(user.data, "1", 0, 0)).redriven.row_id for user in users)  # type: ignore[union-attr]
