@@ -129,7 +129,12 @@ def with_points(monkeypatch: pytest.MonkeyPatch, *points: Point | EntryPoint) ->
 
 def test_options_reach_their_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    with_points(monkeypatch, Point("mine", lambda options: seen.append(dict(options)) or Mine()))
+
+    def made(options: Any) -> Mine:
+        seen.append(dict(options))
+        return Mine()
+
+    with_points(monkeypatch, Point("mine", made))
     treatment = built("mine", "url", options=("mine.a=1=2", "mine.b.c= x "))
     assert seen == [{"a": "1=2", "b.c": "x"}]
     assert [field.name for field in enrichers.added(treatment.enrichers)] == ["mine"]
@@ -220,8 +225,10 @@ def test_the_example_refuses_options_it_does_not_know(installed: Path) -> None:
 
 
 def test_the_examples_own_test_passes(installed: Path) -> None:
-    own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", EXAMPLE, "-c", "/dev/null"]
+    own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={EXAMPLE}"]
     environment = {"PYTHONPATH": f"{installed}:{ROOT / 'consumer'}", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([*own, EXAMPLE], env=environment, capture_output=True, text=True, check=False, cwd=installed)
+    done = subprocess.run(
+        [*own, str(EXAMPLE)], env=environment, capture_output=True, text=True, check=False, cwd=installed
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout

@@ -46,7 +46,8 @@ def pseudonym(value: str, name: str = "k1") -> str:
 
 
 def mask(*paths: str, anonymise_ip: bool = False, book: Book = BOOK, **keys: Any) -> Masking:
-    section = Privacy(**({"anonymise_ip": anonymise_ip, "pseudonyms": paths, "keys": "keys.json", "key": "k1"} | keys))
+    given: dict[str, Any] = {"anonymise_ip": anonymise_ip, "pseudonyms": paths, "keys": "keys.json", "key": "k1"}
+    section = Privacy(**(given | keys))
     made = masking(section, book, {"keys.json": FILE}.__getitem__)
     assert made is not None
     return made
@@ -111,7 +112,7 @@ def test_what_is_a_pseudonym_already_stays_whichever_key_made_it() -> None:
 
 
 def test_paths_lead_through_lists_and_the_event_stays_as_it_came() -> None:
-    event = {
+    event: dict[str, Any] = {
         "type": "visit",
         "email": "a",
         "people": [{"name": "b", "vip": True}, {"vip": False}, 3],
@@ -119,7 +120,7 @@ def test_paths_lead_through_lists_and_the_event_stays_as_it_came() -> None:
         "age": 3,
     }
     before = copy.deepcopy(event)
-    made = mask("email", "people.name", "open.deep.x", "open.none", "address.street")(event)
+    made: Any = mask("email", "people.name", "open.deep.x", "open.none", "address.street")(event)
     assert event == before
     assert made == before | {
         "email": pseudonym("a"),
@@ -278,7 +279,7 @@ def test_keys_that_are_none_are_refused_and_never_shown(file: bytes, change: dic
 
 
 def test_nothing_to_alter_is_no_mask() -> None:
-    assert masking(Privacy(), BOOK, {}.__getitem__) is None
+    assert masking(Privacy(), BOOK, dict[str, bytes]().__getitem__) is None
 
 
 # ---- the digest

@@ -49,7 +49,7 @@ def set_item(columns: Any) -> Any:
 @pytest.mark.parametrize(
     ("work", "expected"),
     [
-        (lambda _columns: {}["absent"], "raised KeyError: 'absent'"),
+        (lambda columns: columns["absent"], "raised KeyError: 'absent'"),
         (lambda _columns: None, "found NoneType, expected columns by their names"),
         (lambda _columns: {}, "column mine: found NoneType, expected an Arrow array"),
         (lambda _columns: {"mine": ["a", "b"]}, "column mine: found list, expected an Arrow array"),
