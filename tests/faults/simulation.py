@@ -111,6 +111,7 @@ class Story:
         strike: Strike | None = None,
         kind: Kind = LIGHT,
         prepare: Callable[[World], None] = lambda _: None,
+        renew: Callable[[Process, Shard], None] = lambda _process, _shard: None,
     ) -> None:
         self.scenery = scenery
         self.seed = seed
@@ -119,6 +120,7 @@ class Story:
         self._rng = Random(seed)
         self._steps = self._chain = 0
         self._drive = drive
+        self._renew = renew  # may have a shard go on under another edition, at the start of a turn
         self.kind = kind
         self.processes: list[Process] = []
         if strike is not None:
@@ -199,6 +201,7 @@ class Story:
 
         life = Life(cast("Daemon", daemon), open_shard, process.clock, grace_s=30.0, failover_s=3.0)
         life.say = process.say
+        life.renew = lambda shard: self._renew(process, shard)
         self.world.threads.spawn(process.group, lambda: self._live(process, life))
 
     def _live(self, process: Process, life: Life) -> None:
