@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from faults.simulation import Scenery
+from faults import real, repeated
+from faults.simulation import LIGHT, Kind, Scenery
 from support.simulated_world import KEY, Fault, Process, World
 from tailrace.commit.plan import Item, item_to_dict
 
@@ -25,6 +26,7 @@ class Scene(NamedTuple):
     before: tuple[Happened, ...] = ()  # in this order; only what comes after them is struck
     prepare: Callable[[World], None] = lambda _: None
     stop_early: bool = False  # the first children are stopped after few turns
+    kind: Kind = LIGHT
     trims: int = 0  # so many records the stream loses at its beginning, once the child has died with a plan open
 
 
@@ -36,6 +38,7 @@ def died_often(world: World) -> None:
 MIXED = Scenery(datas=(b"1", b"2", b"bad", b"1", b"3", b"1"), rows=4)
 LARGE = MIXED._replace(pad=70_000)
 PLANNED = Happened("swap.prepare", 1, "kill after")
+REPEATED = Scenery(datas=(*[repeated.DATAS[n] for n in (0, 1, 0, 5, 3, 5)],), rows=2, dedup="table")
 WRITTEN = Happened("create.commit_file", 1, "kill after")
 
 SCENES = {
@@ -56,6 +59,8 @@ SCENES = {
     "a mistake of our own code": Scene(MIXED._replace(datas=(b"1", b"raise", b"2")), (), died_often),
     "a plan too large for an item": Scene(LARGE),
     "a large plan is open": Scene(LARGE, (WRITTEN,)),
+    "events come again": Scene(REPEATED, kind=real.REAL),
+    "events come again, and a plan is open": Scene(REPEATED, (PLANNED,), kind=real.REAL),
     "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
     "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),
 }

@@ -26,8 +26,8 @@ def told(name: str, at: int = -1, fault: Fault | None = None, *, soon: bool = Fa
     scene = SCENES[name]
     strike = Struck(scene, at, fault)
     drive = Drive(lives=3, wake_at_commit=soon, stop_early=scene.stop_early)
-    story = Story(scene.scenery, SEED, drive=drive, strike=strike, prepare=scene.prepare).run()
-    story.judge(calm_rows(scene.scenery))
+    story = Story(scene.scenery, SEED, drive=drive, strike=strike, prepare=scene.prepare, kind=scene.kind).run()
+    story.judge(calm_rows(scene.scenery, scene.kind))
     return story, strike
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from faults import real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.scenes import SCENES, Struck
-from faults.simulation import Drive, Story, calm_rows
+from faults.simulation import Drive, Scenery, Story, calm_rows
+from support import simulated_world
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_world import World
 from tailrace.commit import protocol, rules
 from tailrace.commit.batch import Batch
+from tailrace.commit.claims import MemoryClaims
 from tailrace.commit.lane import Lane
 from tailrace.commit.plan import Item
 from tailrace.commit.ports import Body
@@ -133,6 +136,63 @@ def goes_wrong(seed: int, prepare: Callable[[World], None]) -> bool:
     story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), prepare=prepare)
     try:
         story.run().judge(calm_rows(scenery))
+    except AssertionError:
+        return True
+    return False
+
+
+# ---- events that come again
+
+
+def owner_a_child(patch: Patch) -> None:
+    """The child owns a key and not the row, so the next child is another."""
+    claim = simulated_world._Claims.claim
+
+    def by_child(self: Any, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+        own = {key: f"{owner}-{self._process.number}" for key, owner in keys.items()}
+        owners = claim(self, own, now_s, expires_s)
+        return {key: keys[key] if owners[key] == own[key] else owners[key] for key in keys}
+
+    patch.setattr(simulated_world._Claims, "claim", by_child)
+
+
+def verdicts_forgotten(patch: Patch) -> None:
+    patch.setattr(Lane, "repeated", property(lambda lane: None if lane.forced == START else {}))
+
+
+def remembered_for_ever(patch: Patch) -> None:
+    """What a batch has seen is not forgotten with it, nor with its child."""
+    patch.setattr(Lane, "seen", {})
+
+
+def everybody_owns(patch: Patch) -> None:
+    patch.setattr(MemoryClaims, "claim", lambda self, keys, now_s, expires_s: dict(keys))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [owner_a_child, verdicts_forgotten, remembered_for_ever, everybody_owns],
+    ids=lambda code: code.__name__,
+)
+def test_some_story_of_events_that_come_again_shows_it(code: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    for seed in SEEDS:
+        calm_rows(repeating(seed)[0]._replace(dedup=""), real.REAL)
+    code(monkeypatch)
+    assert any(repeats_wrongly(seed) for seed in SEEDS)
+
+
+def repeating(seed: int) -> tuple[Scenery, Drive, Random]:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, repeated.DATAS, mistakes=False), drive_of(rng)
+    dedup: Any = rng.choice(("", "plan", "table", "table"))
+    return scenery._replace(dedup=dedup, ttl_s=rng.choice((1, 10, 10**9))), drive, rng
+
+
+def repeats_wrongly(seed: int) -> bool:
+    scenery, drive, rng = repeating(seed)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=real.REAL)
+    try:
+        repeated.judge(story.run(), calm_rows(scenery._replace(dedup=""), real.REAL))
     except AssertionError:
         return True
     return False
