@@ -48,7 +48,7 @@ class Referer:
 
     def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
         found = mapped(columns["referer"], self._look, _FOUND)
-        page = mapped(columns["url"], lambda text: (parts(text).host, parts(text).paid), _PAGE)
+        page = mapped(columns["url"], _page, _PAGE)
         host, kind = found["host"], found["class"]
         internal = pc.or_(
             pc.fill_null(pc.equal(kind, "internal"), _NO),
@@ -73,6 +73,11 @@ class Referer:
             if source is not None:
                 return (host, source.kind, source.name)
         return (host, "other", None)
+
+
+def _page(text: str) -> tuple[str | None, bool]:
+    found = parts(text)
+    return found.host, found.paid
 
 
 def _suffixes(host: str) -> list[str]:

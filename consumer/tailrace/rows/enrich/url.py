@@ -21,6 +21,7 @@ PAID_MEDIA: Final = re.compile(r"cpc|ppc|paid.*", re.IGNORECASE)
 
 # Browsers take a backslash for a slash. No part can match in two ways, so time is linear.
 _PARTS: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?:[/\\]{2}([^/\\?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
+_TELLING: Final = re.compile(r"utm_|clk?id=|braid=")  # most queries hold nothing of a campaign
 _PORT: Final = re.compile(r":[0-9]*\Z")
 _NO_HOST: Final = re.compile(r"[\s\x00-\x1f\x7f<>\"'`{}|^\\%,;()]")
 
@@ -58,6 +59,7 @@ def host_of(text: str) -> str | None:
     return alone if alone is not None and "." in alone else None
 
 
+@lru_cache(CACHE_ENTRIES)
 def _host(authority: str) -> str | None:
     """Return the host in lower case, without user, port and a last dot."""
     host = authority.rpartition("@")[2]
@@ -69,11 +71,18 @@ def _host(authority: str) -> str | None:
 def _values(query: str) -> dict[str, str]:
     """Return the parameters that say something of a campaign, each one's first value."""
     values: dict[str, str] = {}
+    if not _TELLING.search(query):
+        return values
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name not in values and (name in CAMPAIGN or (name in CLICK_IDS and value)):
-            values[name] = unquote_plus(value, errors="replace").strip()
+            values[name] = _decoded(value)
     return values
+
+
+@lru_cache(CACHE_ENTRIES)
+def _decoded(value: str) -> str:
+    return unquote_plus(value, errors="replace").strip()
 
 
 class Url:
