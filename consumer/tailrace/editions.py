@@ -115,8 +115,7 @@ class Editions:
         except (BookError, SettingsError):
             self._refused = stamp
             raise
-        if self._copy is not None:
-            files.keep(self._copy)
+        self._keep(files)
         files.forget()
         self._files, self._stamp = files, files.stamp
         if new.digests == self._digests:
@@ -126,6 +125,13 @@ class Editions:
         with self._lock:
             self._ready = new
         self._say("edition_looked", result="loaded")
+
+    def _keep(self, files: Files) -> None:
+        try:
+            if self._copy is not None:
+                files.keep(self._copy)
+        except OSError as error:  # the older copy stays
+            self._say("edition_not_copied", error=str(error))
 
     def _fail(self, error: str) -> None:
         self._say("edition_looked", result="failed")

@@ -105,7 +105,7 @@ def test_a_child_that_dies_while_it_adopts_has_committed_nothing_twice() -> None
         for fault in ("kill before", "kill after", "lose the reply"):
             play, editions = Play(*ONES, partitions=(1,)), Editions()
             script = Feed(2), lambda: editions.come(3), Feed(2), STOP  # noqa: B023 - run before the next turn
-            play.child(*script, strikes={(kind, 1): fault}, renew=editions.renew)  # type: ignore[dict-item]
+            play.child(*script, strikes={(kind, 1): fault}, renew=editions.renew)
             play.child(Feed(8), STOP)
             assert play.stored() == sorted(f"{100 + at // 2}/{at % 2}/0" for at in range(8)), (kind, fault)
 

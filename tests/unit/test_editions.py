@@ -207,7 +207,11 @@ def test_the_source_is_taken_up_when_it_is_back(tmp_path: Path) -> None:
     (tmp_path / "schemas").rename(tmp_path / "away")
     found, _ = start(settings, tmp_path / "copy")
     said: list[object] = []
-    editions = Editions(settings, found, lambda _what, **facts: said.append(facts.get("result")))
+
+    def say(_what: str, /, **facts: object) -> None:
+        said.append(facts.get("result"))
+
+    editions = Editions(settings, found, say)
     editions.look()
     (tmp_path / "away").rename(tmp_path / "schemas")
     editions.look()
@@ -240,6 +244,14 @@ def test_without_a_copy_a_bad_book_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "click" / "1.json").write_text("{")
     with pytest.raises(BookError, match="no JSON"):
         start(settings_of(tmp_path), tmp_path / "copy")
+
+
+def test_a_copy_that_cannot_be_kept_hinders_no_edition(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "schemas", tmp_path / "no folder" / "copy")
+    schema(tmp_path / "schemas", "signup", "1")
+    assert watched.look() is not None
+    assert watched.said == ["loaded"]
+    assert "no folder" in watched.errors[0]
 
 
 def test_each_new_edition_is_the_copy_from_then_on_and_a_bad_one_never(tmp_path: Path) -> None:

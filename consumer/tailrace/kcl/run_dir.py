@@ -93,6 +93,8 @@ class RunDir:
                 shutil.rmtree(path)
             elif name != "lock":
                 path.unlink(missing_ok=True)
+        for half in self.path.glob(f"{COPY}.*"):  # of a child that died while it wrote
+            half.unlink(missing_ok=True)
 
     def _safe(self, folder: Path) -> Path:
         """Return the folder, or a link to it that KCL can be told."""

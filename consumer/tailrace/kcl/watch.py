@@ -58,6 +58,9 @@ class Watch:
     def _on_edition_refused(self, facts: dict[str, Any]) -> None:
         self._log.warning("schemas, routes or lookups cannot be taken up: the last ones stay", **facts)
 
+    def _on_edition_not_copied(self, facts: dict[str, Any]) -> None:
+        self._log.warning("no copy of the new schemas and lookups could be kept: the older one stays", **facts)
+
     def _on_processed(self, facts: dict[str, Any]) -> None:
         outcome: Outcome = facts["outcome"]
         metrics.RECORDS.labels(self._shard).inc(facts["records"])

@@ -14,7 +14,10 @@ import pytest
 from support.ministack import ministack
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key
-from tailrace.settings import Aws, Lake, Schemas, Settings, Stream, World, dump
+from tailrace.editions import read
+from tailrace.kcl.run_dir import edition_copy
+from tailrace.schema.source import Files
+from tailrace.settings import Aws, Lake, Schemas, Settings, Stream, World, dump, load_resolved
 
 INITIALIZE = {"action": "initialize", "shardId": "shardId-000000000000", "sequenceNumber": "TRIM_HORIZON"}
 
@@ -88,6 +91,30 @@ def test_a_failure_is_never_reported_as_success(settings: Path) -> None:
     done = child(settings, json.dumps(INITIALIZE).encode() + b"\n")
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["gone", "bad", "away"])
+def test_a_child_without_a_sound_source_opens_with_the_copy(settings: Path, source: str) -> None:
+    """The daemon speaks, hears that the child is ready, and goes."""
+    found = load_resolved(settings)
+    schemas = Path(found.schemas.path)
+    files = read(found).files
+    if source == "gone":
+        schemas.rename(schemas.with_name("away"))
+    elif source == "bad":
+        (schemas / "page" / "2.json").write_text("{")
+    else:
+        data = {"s3://bucket/schemas": files.folder(str(schemas), lambda _: True)}
+        files = Files(lambda: None, data)
+        files.folder("s3://bucket/schemas", lambda _: True)
+        raw = json.loads(settings.read_bytes())
+        raw["schemas"]["path"] = "s3://bucket/schemas"
+        raw["aws"]["s3_endpoint"] = "http://127.0.0.1:9"
+        settings.write_text(json.dumps(raw))
+    files.keep(edition_copy(settings))
+    done = child(settings, json.dumps(INITIALIZE).encode() + b"\n")
+    assert b'"status"' in done.stdout
+    assert b"the copy of the last sound ones is used" in done.stderr
 
 
 def test_a_child_that_waits_for_its_ledger_goes_with_its_daemon(tmp_path: Path) -> None:

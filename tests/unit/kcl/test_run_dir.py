@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.kcl.run_dir import RunDir, RunDirBusyError
+from tailrace.kcl.run_dir import RunDir, RunDirBusyError, edition_copy
 
 
 def test_a_temporary_one_is_removed_at_the_end() -> None:
@@ -18,6 +18,8 @@ def test_a_temporary_one_is_removed_at_the_end() -> None:
 def test_a_wanted_one_is_made_and_kept_empty(tmp_path: Path) -> None:
     run = RunDir(str(tmp_path / "a" / "run"))
     run.write(b"{}", "key=value\n")
+    edition_copy(run.settings).write_bytes(b"")
+    (run.path / "edition.copy.123").write_bytes(b"")
     assert run.settings.read_bytes() == b"{}"
     assert b"<configuration>" in run.logback.read_bytes()
     assert (run.path / "pid").read_text() == f"{os.getpid()}\n"

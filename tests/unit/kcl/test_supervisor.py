@@ -16,9 +16,10 @@ import pytest
 from tailrace import settings as s
 from tailrace.kcl import java, properties, supervisor
 from tailrace.kcl.preflight import Ready, Refused
-from tailrace.kcl.run_dir import RunDir
+from tailrace.kcl.run_dir import RunDir, edition_copy
 from tailrace.kcl.supervisor import Backoff, Supervisor
 from tailrace.ops.clock import SystemClock
+from tailrace.schema.source import Files
 
 SUPERVISED = Path(__file__).parents[2] / "support" / "supervised.py"
 PATIENCE_S = 30.0
@@ -216,6 +217,25 @@ def supervised(folder: Path, run_dir: Path, port: int = 0) -> Supervisor:
     settings = s.Settings(stream=s.Stream(name="clicks"), serve=s.Serve(port=port), kcl=s.Kcl(run_dir=str(run_dir)))
     ready = Ready(java.Java(sys.executable, 17, "set"), folder, properties.First("TRIM_HORIZON", 0), "epoch", leases=0)
     return Supervisor(settings, ready, SystemClock(), {}, never)
+
+
+def test_the_children_find_a_copy_of_what_the_edition_was_read_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "routes.json").write_bytes(b"[]")
+    files = Files.of(s.Settings())
+    files.read(str(tmp_path / "routes.json"))
+    one = supervised(tmp_path, tmp_path / "run")
+    one._ready = one._ready._replace(files=files)
+    copies: list[bytes] = []
+
+    def serve(run: RunDir) -> int:
+        copies.append(edition_copy(run.settings).read_bytes())
+        return 0
+
+    monkeypatch.setattr(one, "_serve", serve)
+    assert one.run() == 0
+    assert files.of_copy(copies[0]).read(str(tmp_path / "routes.json")) == b"[]"
 
 
 def test_a_taken_port_is_refused_by_its_key(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_all_any_not() -> None:
 
 
 def test_times_are_compared_as_times() -> None:
-    events = [{"event_time": datetime(2026, 1, day, tzinfo=UTC)} for day in (1, 2, 3)] + [{}]
-    condition = {"path": "event_time", "op": ">=", "value": "2026-01-02T01:00:00+01:00"}
+    events: list[Any] = [{"event_time": datetime(2026, 1, day, tzinfo=UTC)} for day in (1, 2, 3)] + [{}]
+    condition: Any = {"path": "event_time", "op": ">=", "value": "2026-01-02T01:00:00+01:00"}
     assert holds(condition, *events) == [False, True, True, False]
     condition = {"path": "event_time", "op": "in", "value": ["2026-01-03T00:00:00Z"]}
     assert holds(condition, *events) == [False, False, True, False]
@@ -98,7 +98,7 @@ def test_a_column_says_what_the_event_says(values: list[str | None], test: tuple
 
 
 def test_columns_that_are_not_text() -> None:
-    events = {"bot": True, "score": 2.0}, {"bot": False, "score": -1.0}, {}
+    events: Any = {"bot": True, "score": 2.0}, {"bot": False, "score": -1.0}, {}
     assert holds({"path": "bot", "op": "==", "value": True}, *events) == [True, False, False]
     assert holds({"path": "bot", "op": "!=", "value": True}, *events) == [False, True, True]
     assert holds({"path": "score", "op": "<", "value": 0}, *events) == [False, True, False]
