@@ -9,6 +9,7 @@ import argparse
 import heapq
 import itertools
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for one in (listed, stats):
         add_filters(one, pending=True)
     for one in (listed, show, stats):
+        one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
         one.add_argument("--raw", action="store_true", help="show values too: they may be personal data")
         one.add_argument("--json", action="store_true", help="print one JSON object a line")
 
@@ -176,18 +178,27 @@ def _stats(args: argparse.Namespace) -> int:
         if kind not in sums and len(sums) >= GROUPS_MAX:
             kind = Kind(OTHER, OTHER, OTHER, "", "")
         if kind not in sums:
-            raw = _raw(one, masked=not args.raw)
             first = one.reasons[0]
             said = first.message if args.raw else masking.message(first)
-            sums[kind] = Sum(one.row_id, raw[:EXAMPLE_CHARS] + "..." * (len(raw) > EXAMPLE_CHARS), said)
+            sums[kind] = Sum(one.row_id, _excerpt(_raw(one, masked=not args.raw), first.path), said)
         sums[kind].add(one, redriven=bool(chosen.redrives.state(one.row_id)))
     order = sorted(sums.items(), key=lambda pair: (-pair[1].count, pair[0]))
     for kind, one_sum in order:
         print(_line(_counted(kind, one_sum)) if args.json else _group(kind, one_sum))
     if not args.json:
         total, redriven = sum(one.count for one in sums.values()), sum(one.redriven for one in sums.values())
-        print(f"{total:,} rejects in {len(sums)} groups, {redriven:,} sent again." if sums else "No rejects found.")
+        groups = f"{len(sums):,} group{'s' * (len(sums) != 1)}"
+        print(f"{total:,} rejects in {groups}, {redriven:,} sent again." if sums else "No rejects found.")
     return 0 if sums else 1
+
+
+def _excerpt(text: str, path: str) -> str:
+    """Return the part of an event that a path leads to, with a little before it."""
+    names = re.findall(r"\w+", path)[-1:]
+    at = max((text.find(f'"{name}":') for name in names), default=-1)
+    start = max(0, at - EXAMPLE_CHARS // 4)
+    end = start + EXAMPLE_CHARS
+    return "..." * (start > 0) + text[start:end] + "..." * (end < len(text))
 
 
 def _counted(kind: Kind, one: Sum) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 
 from support.rejected_lake import MONDAY_MS, RejectedLake
 from support.small_lake import EPOCH
+from tailrace import cli
 from tailrace.cli import quarantine
 from tailrace.cli.selection import moment
 from tailrace.commit.redrives import Redrives
@@ -78,6 +79,28 @@ def test_values_are_masked_unless_asked_for(
     assert "Ad" not in capsys.readouterr().out
     assert ask(lake, *kind, "--raw") == 0
     assert "Ad" in capsys.readouterr().out
+
+
+def test_the_example_shows_what_its_reason_speaks_of(
+    tmp_path: Path, lake: RejectedLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"eventType": "click", "data": {f"k{n}": n for n in range(60)}, "path": 7}
+    lake.take("s-1", Record(json.dumps(body).encode(), "1", 0, MONDAY_MS))
+    assert ask(lake, "stats", "--shard", "s-1") == 0
+    example = capsys.readouterr().out.splitlines()[2]
+    assert example.endswith('"path":"#"}')
+    assert ": ..." in example
+    assert len(example) < 220
+
+
+def test_the_settings_file_may_stand_after_the_subcommand(
+    lake: RejectedLake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text(f'[lake]\nuri = "{lake.root}"\n[ledger]\npath = "{lake.ledger_path}"\n')
+    for arguments in (["list", "--files", "--config", str(file)], ["--config", str(file), "list", "--files"]):
+        assert cli.main(["quarantine", *arguments], {}) == 0
+        assert capsys.readouterr().out.endswith("5 of 5 rejects.\n")
 
 
 def test_list_shows_the_newest_first(lake: RejectedLake, capsys: pytest.CaptureFixture[str]) -> None:
