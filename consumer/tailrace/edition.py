@@ -5,16 +5,18 @@ Its digests stand in every plan, so that what a file or a database said then can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tailrace import __version__, enrichers
 from tailrace.rows import route
+from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.mask import masking
 from tailrace.rows.treatment import Treatment, verdicts
 from tailrace.schema.book import Book
 from tailrace.schema.load import concerns, load_files
 from tailrace.schema.source import Files
-from tailrace.settings import Settings
+from tailrace.settings import Settings, SettingsError
 
 
 class Edition(NamedTuple):
@@ -29,6 +31,7 @@ def load(settings: Settings, files: Files | None = None) -> Edition:
     """Read everything that the settings name. Raises BookError, SettingsError: one line; WorldError, WorldDenied."""
     files = files or Files.of(settings)
     steps = enrichers.built(settings.enrich, files.read)
+    _check_dedup(settings, steps)
     path = settings.schemas.path
     book = load_files(files.folder(path, concerns), settings.contract, enrichers.added(steps), origin=path)
     digests = {"book": book.digest, "code": __version__}
@@ -39,6 +42,13 @@ def load(settings: Settings, files: Files | None = None) -> Edition:
     digests |= {} if mask is None else {"privacy": mask.digest}
     treatment = Treatment(verdicts(settings.verdicts), steps, mask, routes)
     return Edition(book, treatment, tuple(sorted(digests.items())))
+
+
+def _check_dedup(settings: Settings, steps: Sequence[Enricher]) -> None:
+    """See that some step makes the column that events are told apart by."""
+    by = settings.dedup.by
+    if by == "fingerprint" and not any(by in one.outputs.names for one in steps):
+        raise SettingsError(f'[dedup] by: found "{by}", expected the step "{by}" in [enrich] steps, which makes it')
 
 
 def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support.editions import schema, settings_of
@@ -12,7 +13,7 @@ from tailrace.edition import load
 from tailrace.rows.route import RouteError
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files
-from tailrace.settings import Enrich, Lake, Settings
+from tailrace.settings import Dedup, Enrich, Lake, Settings, SettingsError
 
 LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,15 @@ def test_digests_name_all_that_decides(tmp_path: Path) -> None:
     assert set(routed.digests) - set(first.digests) == {("routes", dict(routed.digests)["routes"])}
     schema(tmp_path, "click", "2")
     assert dict(load(settings_of(tmp_path)).digests)["book"] != dict(first.digests)["book"]
+
+
+def test_a_fingerprint_that_no_step_makes_is_refused_in_one_line(tmp_path: Path) -> None:
+    schema(tmp_path, "click", "1")
+    wanted = msgspec.structs.replace(settings_of(tmp_path), dedup=Dedup(by="fingerprint"))
+    with pytest.raises(SettingsError, match=r'^\[dedup\] by: found "fingerprint", expected the step "fingerprint" in'):
+        load(wanted)
+    assert load(msgspec.structs.replace(wanted, enrich=Enrich(steps=("fingerprint",)))).treatment.enrichers
+    assert load(msgspec.structs.replace(wanted, dedup=Dedup(by="event_id"))).treatment.enrichers
 
 
 def test_routes_come_from_a_file_or_from_the_settings_which_win(tmp_path: Path) -> None:

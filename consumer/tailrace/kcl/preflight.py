@@ -59,6 +59,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
     patient(aws.check_ledger)
+    patient(aws.check_dedup)
     log.info("found the stream, the ledger's table and the lake", stream=settings.stream.name, lake=settings.lake.uri)
     ledger = store()
     item = patient(lambda: mint(ledger, settings, created_ms, clock.now_ms()))
@@ -222,15 +223,23 @@ class _Aws:
 
     def check_ledger(self) -> None:
         """See that the ledger's table is there and has the right key."""
-        name = self._settings.ledger.table
+        self._check_table(self._settings.ledger.table, "the ledger", "[ledger] table")
+
+    def check_dedup(self) -> None:
+        """See that the table of de-duplication, where one is used, is there and has the right key."""
+        dedup = self._settings.dedup
+        if dedup.by and dedup.table:
+            self._check_table(dedup.table, "de-duplication", "[dedup] table")
+
+    def _check_table(self, name: str, use: str, setting: str) -> None:
         missing = (
-            f"there is no table {name} in {self._settings.stream.region} for the ledger: create it with the partition"
-            " key `pk` (string), or mend [ledger] table"
+            f"there is no table {name} in {self._settings.stream.region} for {use}: create it with the partition"
+            f" key `pk` (string), or mend {setting}"
         )
         answer = self._ask(lambda: self._dynamodb.describe_table(TableName=name), f"find table {name}", missing)
         keys = [(part["AttributeName"], part["KeyType"]) for part in answer["Table"]["KeySchema"]]
         if keys != [("pk", "HASH")]:
-            raise Refused(f"the table {name} is no ledger: its key is not `pk`; mend [ledger] table")
+            raise Refused(f"the table {name} is not for {use}: its key is not `pk`; mend {setting}")
 
     def check_lake(self, uri: str) -> None:
         """See that the lake's bucket, or the folder, can be used."""

@@ -121,8 +121,10 @@ def turn_needed_s(settings: Settings) -> float:
     """Return the longest that a turn can take: the open plan's patience, then the queued batch's, then the work.
 
     A plan's patience runs from its first trouble; the call that is under way when it ends may take CALL_S more.
+    De-duplication across plans asks its table before either, with a patience of its own.
     """
-    return 2 * (settings.world.patience_s + CALL_S) + MARGIN_S
+    patiences = 3 if settings.dedup.by and settings.dedup.table else 2
+    return patiences * (settings.world.patience_s + CALL_S) + MARGIN_S
 
 
 def flags(settings: Settings, java_major: int) -> list[str]:

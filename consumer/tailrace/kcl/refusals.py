@@ -38,10 +38,13 @@ def of_settings(settings: Settings) -> list[str]:
     needed_s = properties.turn_needed_s(settings)
     if kcl.turn_timeout_s < needed_s:
         out.append(
-            f"[kcl] turn_timeout_s is {kcl.turn_timeout_s}, but a turn may take {needed_s:.0f} s: two plans, each with"
+            f"[kcl] turn_timeout_s is {kcl.turn_timeout_s}, but a turn may take {needed_s:.0f} s: two plans"
+            f"{', and [dedup] table,' if settings.dedup.by and settings.dedup.table else ','} each with"
             f" [world] patience_s ({settings.world.patience_s:g}) and a last call, and the work; raise the one or lower"
             " the other, or KCL kills a child that is only patient"
         )
+    if settings.dedup.by and settings.dedup.table == settings.ledger.table:
+        out.append("[dedup] table is the ledger's: give it one of its own, which may forget")
     needed_mb = properties.heap_needed_mb(settings)
     if kcl.heap_mb and kcl.heap_mb < needed_mb:
         out.append(

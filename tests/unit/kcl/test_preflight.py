@@ -8,6 +8,7 @@ import pytest
 from support.ministack import ministack
 from tailrace import settings as s
 from tailrace.cli import main
+from tailrace.commit import claims_dynamodb
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key, lane_key
 from tailrace.commit.ports import WorldError
@@ -222,6 +223,10 @@ class TestCheck:
         [
             ({"stream": s.Stream(name="none")}, r"there is no stream none in us-east-1: create it"),
             ({"ledger": s.Ledger(table="none")}, r"there is no table none in us-east-1 for the ledger: create it"),
+            (
+                {"dedup": s.Dedup(by="event_id", table="none")},
+                r"there is no table none in us-east-1 for de-duplication",
+            ),
             ({"lake": s.Lake(uri="s3://none/x")}, r"there is no bucket none for the lake: create it"),
             ({"lake": s.Lake(uri=__file__)}, r"is no directory"),
             ({"lake": s.Lake(uri=f"{__file__}/lake")}, r"^\[lake\] uri: .*/lake cannot be written: Not a directory"),
@@ -240,6 +245,16 @@ class TestCheck:
         world.lease(settings, "TRIM_HORIZON")
         with pytest.raises(Refused, match="its key is not `pk`"):
             world.check(world.settings(ledger=s.Ledger(table=settings.kcl.application)))
+
+    def test_the_table_of_de_duplication(self, world: World) -> None:
+        settings = world.settings(dedup=s.Dedup(by="event_id", table="dedup"))
+        world.lease(settings, "TRIM_HORIZON")
+        claims_dynamodb.create_table(world.dynamodb, "dedup")
+        world.check(settings)
+        world.check(world.settings(dedup=s.Dedup(table="none")))  # nobody asks it
+        wrong = world.settings(dedup=s.Dedup(by="event_id", table=settings.kcl.application))
+        with pytest.raises(Refused, match=r"is not for de-duplication: its key is not `pk`; mend \[dedup\] table"):
+            world.check(wrong)
 
     def test_a_checkpoint_without_a_ledger_item(self, world: World) -> None:
         settings = world.settings()

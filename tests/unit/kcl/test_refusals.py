@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from tailrace import settings as s
@@ -29,6 +30,19 @@ class TestSettings:
         assert refusals.of_settings(settings(patience_s, turn_timeout_s=needed_s)) == []
         (why,) = refusals.of_settings(settings(patience_s, turn_timeout_s=needed_s - 1))
         assert f"turn_timeout_s is {needed_s - 1}, but a turn may take {needed_s} s: two plans" in why
+
+    def test_de_duplication_by_a_table_has_a_patience_too(self) -> None:
+        one = msgspec.structs.replace(settings(10.0), dedup=s.Dedup(by="event_id", table="dedup"))
+        needed_s = round(properties.turn_needed_s(one))
+        assert needed_s == properties.turn_needed_s(settings(10.0)) + 50
+        (why,) = refusals.of_settings(msgspec.structs.replace(one, kcl=s.Kcl(turn_timeout_s=needed_s - 1)))
+        assert "two plans, and [dedup] table, each with" in why
+        assert refusals.of_settings(msgspec.structs.replace(one, kcl=s.Kcl(turn_timeout_s=needed_s))) == []
+
+    def test_de_duplication_has_a_table_of_its_own(self) -> None:
+        same = s.Dedup(by="event_id", table=s.Ledger().table)
+        (why,) = refusals.of_settings(msgspec.structs.replace(settings(10.0), dedup=same))
+        assert why.startswith("[dedup] table is the ledger's")
 
     def test_a_heap_for_all_leases_at_once(self) -> None:
         assert refusals.of_settings(settings(heap_mb=128 + 2 * 35 * 4, max_leases=2)) == []
