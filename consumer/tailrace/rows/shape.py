@@ -158,7 +158,7 @@ class Shape:
             reasons.append(Reason("contract", "tenant", path, message))
         value, path = self._held("event_time", event, outer)
         if value is not None and times.microseconds(value) is None:
-            expected = "expected ISO 8601, or seconds or milliseconds since 1970, in the years 1 to 9999"
+            expected = "expected ISO 8601, or seconds, milliseconds or microseconds since 1970, in the years 1 to 9999"
             reasons.append(Reason("contract", "time", path, f"found {shown(value)}, {expected}"))
         return reasons
 

@@ -1,7 +1,8 @@
 """Event times to UTC microseconds. Rule: one value has one meaning, whichever way it is read.
 
 ISO 8601 with a zone takes Arrow's own parser, a column at a time; all else is read value by value. A time without a
-zone is UTC. A number is seconds since 1970 below 100,000,000,000 (the year 5138), milliseconds from there.
+zone is UTC. A number is seconds since 1970 below 100,000,000,000 (the year 5138), milliseconds from there, and
+microseconds from a thousand times that.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 US_MIN: Final = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 US_MAX: Final = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - EPOCH) // MICROSECOND
 MILLISECONDS_FROM: Final = 100_000_000_000
+MICROSECONDS_FROM: Final = 100_000_000_000_000
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ].*)?", re.DOTALL)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
@@ -36,11 +38,9 @@ def microseconds(value: object) -> int | None:
             return _iso(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > US_MAX:
         return None
-    in_seconds = abs(value) < MILLISECONDS_FROM
-    if isinstance(value, int):
-        found = value * (1_000_000 if in_seconds else 1000)
-    else:
-        found = round(value * (1e6 if in_seconds else 1e3))
+    size = abs(value)
+    unit = 1_000_000 if size < MILLISECONDS_FROM else 1000 if size < MICROSECONDS_FROM else 1
+    found = value * unit if isinstance(value, int) else round(value * float(unit))
     return found if US_MIN <= found <= US_MAX else None
 
 

@@ -233,3 +233,15 @@ def test_an_event_without_time_gets_its_arrival() -> None:
     bare = {"type": "record", "name": "Bare", "fields": [{"name": "n", "type": "int"}]}
     (row,) = stored(pipeline({("bare", "1-0-0"): converted(bare)})(records(single_object(bare, {"n": 1}))))
     assert (row["time_source"], row["event_time"].timestamp() * 1000) == ("absent", pytest.approx(ARRIVAL_MS))
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("timestamp-millis", 1), ("timestamp-micros", 1000)])
+def test_a_timestamp_is_the_event_time_in_either_unit(unit: str, factor: int) -> None:
+    timed = {"type": "record", "name": "T", "fields": [{"name": "ts", "type": {"type": "long", "logicalType": unit}}]}
+    body = (
+        b"\xc3\x01"
+        + fingerprint_of(timed)
+        + encoded({**timed, "fields": [{"name": "ts", "type": "long"}]}, {"ts": ARRIVAL_MS * factor})
+    )
+    (row,) = stored(pipeline({("t", "1-0-0"): converted(timed)})([record(body)]))
+    assert (row["time_source"], row["event_time"]) == ("event", row["received_at"])
