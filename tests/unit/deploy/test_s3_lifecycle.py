@@ -1,0 +1,53 @@
+"""The lifecycle rules that are shipped. Rule: what expires is the quarantine, and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import boto3
+
+from local.aws import options
+from support.ministack import ministack
+from tailrace.commit import committed
+from tailrace.nouns import Identity, Reason, Rejected
+from tailrace.rows.rejects import quarantine_rows
+from tailrace.schema import book
+from tailrace.sinks.lake.layout import Layout, split
+
+ROOT = Path(__file__).resolve().parents[3]
+FILE = ROOT / "deploy" / "s3-lifecycle.json"
+LAKE = "lake/"  # of s3://my-bucket/lake, as README and docs have it
+
+
+def rules() -> list[dict[str, object]]:
+    return json.loads(FILE.read_text())["Rules"]
+
+
+def test_what_expires_is_where_rejects_are() -> None:
+    expiring = [rule["Filter"] for rule in rules() if "Expiration" in rule]
+    assert expiring == [{"Prefix": f"{LAKE}{committed.QUARANTINE}/"}]
+    assert book.QUARANTINE.name == committed.QUARANTINE
+    one = Rejected((Reason("parse", "json", "$", "no"),), "1", 0, 0, 1_760_000_000_000, b"{")
+    ((folder, _),) = split(quarantine_rows([one], Identity("s", "e", "i")), Layout())
+    assert folder.startswith(f"{committed.QUARANTINE}/")
+
+
+def test_no_table_of_events_can_be_called_so() -> None:
+    assert book.safe("quarantine") != committed.QUARANTINE
+    assert book.safe("Quarantine").casefold() != committed.QUARANTINE
+
+
+def test_s3_takes_the_file(tmp_path: Path) -> None:
+    with ministack(tmp_path) as server:
+        s3 = boto3.client("s3", **options(server.url))
+        s3.create_bucket(Bucket="my-bucket")
+        s3.put_bucket_lifecycle_configuration(Bucket="my-bucket", LifecycleConfiguration=json.loads(FILE.read_text()))
+        stands = s3.get_bucket_lifecycle_configuration(Bucket="my-bucket")["Rules"]
+    assert [rule["ID"] for rule in stands] == [rule["ID"] for rule in rules()]
+
+
+def test_the_docs_name_the_file_and_its_prefix() -> None:
+    text = (ROOT / "docs" / "quarantine.md").read_text()
+    assert "deploy/s3-lifecycle.json" in text
+    assert f"{LAKE}{committed.QUARANTINE}/" in text
