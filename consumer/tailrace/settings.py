@@ -350,3 +350,11 @@ def _check(settings: Settings, sources: Mapping[tuple[str, str], str]) -> None:
     if settings.lake.codec == "gzip" and settings.lake.codec_level > 9:  # gzip's own bound
         where = sources.get(("lake", "codec_level"), "[lake] codec_level")
         raise SettingsError(f"{where}: expected 1 to 9 with codec gzip, found {settings.lake.codec_level}")
+    if settings.lake.kms_key and settings.lake.encryption != "aws:kms":
+        where = sources.get(("lake", "kms_key"), "[lake] kms_key")
+        raise SettingsError(
+            f"{where}: expected [lake] encryption aws:kms with it, found {_shown(settings.lake.encryption)}"
+        )
+    if settings.lake.encryption and settings.lake.uri and not settings.lake.uri.startswith("s3://"):
+        where = sources.get(("lake", "encryption"), "[lake] encryption")
+        raise SettingsError(f"{where}: S3 alone encrypts, but [lake] uri is {settings.lake.uri}: expected nothing")

@@ -111,6 +111,14 @@ def test_every_key_is_a_variable_too(section: str, key: str) -> None:
         ('[stream]\nstart = "2026-01-01T00:00:00"', "[stream] start: expected TRIM_HORIZON, now, or a time with"),
         ('[lake]\ncodec = "lzo"', '[lake] codec: expected one of "zstd", "snappy", "gzip", "none", found "lzo"'),
         ('[lake]\ncodec = "gzip"\ncodec_level = 12', "[lake] codec_level: expected 1 to 9 with codec gzip, found 12"),
+        (
+            '[lake]\nkms_key = "k"\nencryption = "AES256"',
+            '[lake] kms_key: expected [lake] encryption aws:kms with it, found "AES256"',
+        ),
+        (
+            '[lake]\nuri = "lake"\nencryption = "AES256"',
+            "[lake] encryption: S3 alone encrypts, but [lake] uri is lake: expected nothing",
+        ),
         ('[lake]\nuri = "gs://bucket"', '[lake] uri: expected s3://bucket/prefix or a directory, found "gs://bucket"'),
         ("[kcl]\nquick_start = 1", "[kcl] quick_start: expected true or false, found 1"),
         ("[kcl]\nidle_ms = 100", "[kcl] idle_ms: expected at least 200, found 100"),

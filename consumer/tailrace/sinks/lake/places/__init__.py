@@ -21,6 +21,8 @@ def place_of(settings: Settings) -> Place:
             region=settings.stream.region,
             endpoint=settings.aws.s3_endpoint,
             threads=settings.lake.upload_threads,
+            encryption=settings.lake.encryption,
+            kms_key=settings.lake.kms_key,
         )
     if not uri or "://" in uri:
         message = f"lake.uri: `{uri}` is neither `s3://bucket/prefix` nor a directory"

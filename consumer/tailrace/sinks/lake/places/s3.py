@@ -24,21 +24,37 @@ READ_BYTES = 8 * 1024 * 1024  # of one ranged GET
 SPARE_CONNECTIONS = 2  # for calls beside the uploads
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 STATUS_TAKEN = 412
+_BUCKETS_OWN: Mapping[str, str] = {}
 
 
 class S3Place:
     """Objects below one prefix of a bucket."""
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, prefix: str = "", encryption: Mapping[str, str] = _BUCKETS_OWN
+    ) -> None:
+        """`encryption`: what each put asks for, as `put_object` names it."""
         self._client = client
+        self._encryption = encryption
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
 
     @classmethod
-    def connect(cls, bucket: str, prefix: str, *, region: str, endpoint: str = "", threads: int = 4) -> S3Place:
-        """Return the place over a client of its own."""
+    def connect(
+        cls,
+        bucket: str,
+        prefix: str,
+        *,
+        region: str,
+        endpoint: str = "",
+        threads: int = 4,
+        encryption: str = "",
+        kms_key: str = "",
+    ) -> S3Place:
+        """Return the place over a client of its own. `encryption`: AES256 or aws:kms; empty: the bucket's own."""
         client = aws.client("s3", region=region, endpoint=endpoint, connections=threads + SPARE_CONNECTIONS)
-        return cls(client, bucket, prefix)
+        asked = {"ServerSideEncryption": encryption, "SSEKMSKeyId": kms_key}
+        return cls(client, bucket, prefix, {name: value for name, value in asked.items() if value})
 
     def create(self, name: str, body: Body, meta: Mapping[str, str]) -> bool:
         """Store a new object; False when the name is taken."""
@@ -60,6 +76,7 @@ class S3Place:
                     Body=source,
                     ContentLength=body.length,
                     Metadata=dict(meta),
+                    **self._encryption,  # type: ignore[arg-type]
                     **condition,  # type: ignore[arg-type]
                 )
         except ClientError as error:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
+from botocore.stub import ANY, Stubber
 
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.ops import aws
 from tailrace.settings import Aws, Lake, Settings
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.places.directory import DirectoryPlace
@@ -85,6 +87,42 @@ def test_every_write_is_conditional() -> None:
     first, second = client.asked
     assert (first["IfNoneMatch"], first["Metadata"], first["Key"]) == ("*", {"generation": "3"}, "n")
     assert (second["IfMatch"], "IfNoneMatch" in second) == ('"tag"', False)
+
+
+@pytest.mark.parametrize(
+    ("lake", "asked"),
+    [
+        ({}, {}),
+        ({"encryption": "AES256"}, {"ServerSideEncryption": "AES256"}),
+        ({"encryption": "aws:kms"}, {"ServerSideEncryption": "aws:kms"}),
+        (
+            {"encryption": "aws:kms", "kms_key": "arn:aws:kms:eu-west-1:123456789012:key/k"},
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:eu-west-1:123456789012:key/k"},
+        ),
+    ],
+)
+def test_every_put_asks_for_the_encryption_that_is_set(lake: dict[str, Any], asked: dict[str, str]) -> None:
+    writer = place_of(Settings(lake=Lake(uri="s3://lake/p", **lake)))
+    assert isinstance(writer, S3Place)
+    client: Any = Answers(refusal("PreconditionFailed", 412))
+    writer._client = client
+    writer.create("n", BODY, {})
+    writer.replace("n", BODY, "tag", {})
+    for put in client.asked:
+        assert {name: put[name] for name in put if name.startswith("S")} == asked
+
+
+def test_botocore_takes_what_is_asked() -> None:
+    client = aws.client("s3", region="us-east-1", endpoint="http://127.0.0.1:9")
+    wanted = {
+        "Bucket": "lake", "Key": "n", "Body": ANY, "ContentLength": 2, "Metadata": {}, "IfNoneMatch": "*",
+        "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k",
+    }  # fmt: skip
+    with Stubber(client) as stub:
+        stub.add_response("put_object", {}, wanted)
+        writer = S3Place(client, "lake", "", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"})
+        assert writer.create("n", BODY, {})
+        stub.assert_no_pending_responses()
 
 
 def test_a_body_that_no_single_put_takes_is_refused_at_once() -> None:
