@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import hashlib
 import hmac
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -154,9 +153,8 @@ def test_pseudonyms_are_equal_where_values_are(one: str, other: str) -> None:
     assert change(one) != Pseudonyms(SECRETS, "old")(one)
 
 
-@given(st.binary(max_size=200), st.binary(max_size=200))
+@given(st.binary(min_size=1, max_size=200), st.binary(max_size=200))
 def test_codes_are_the_standard_librarys(secret: bytes, data: bytes) -> None:
-    assert Key(secret).of(data) == hmac.new(secret, data, hashlib.sha256).digest()
-    if secret:
-        token = base64.urlsafe_b64encode(hmac.new(secret, b"a", hashlib.sha256).digest()).decode().rstrip("=")
-        assert Pseudonyms({"k": secret}, "k")("a") == f"k:{token}"
+    assert Key(secret).of(data) == hmac.digest(secret, data, "sha256")
+    token = base64.urlsafe_b64encode(hmac.digest(secret, b"a", "sha256")).decode().rstrip("=")
+    assert Pseudonyms({"k": secret}, "k")("a") == f"k:{token}"

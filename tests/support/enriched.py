@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdb_writer import MMDBWriter
-from netaddr import IPSet  # type: ignore[import-untyped]
+from netaddr import IPSet
 
 from tailrace import enrichers
 from tailrace.rows.enrich.port import Enricher

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -27,7 +28,6 @@ from tailrace.settings import Privacy, SettingsError
 CACHE_ENTRIES: Final = 8192
 CACHED_CHARS_MAX: Final = 256
 SECRET_BYTES_MIN: Final = 16
-BLOCK_BYTES: Final = 64  # of SHA-256
 DIGEST_TEXT: Final = b"tailrace: which keys these are"
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _PSEUDONYM: Final = "{}:[A-Za-z0-9_-]{{43}}"
@@ -39,16 +39,13 @@ class Key:
     """HMAC-SHA-256 under one secret, with the work for the secret done once."""
 
     def __init__(self, secret: bytes) -> None:
-        block = (hashlib.sha256(secret).digest() if len(secret) > BLOCK_BYTES else secret).ljust(BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._begun = hmac.new(secret, digestmod=hashlib.sha256)
 
     def of(self, data: bytes) -> bytes:
         """Return the code of some bytes."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(data)
-        outer.update(inner.digest())
-        return outer.digest()
+        code = self._begun.copy()
+        code.update(data)
+        return code.digest()
 
 
 class Pseudonyms:
