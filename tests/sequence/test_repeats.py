@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ A, B, SOUTH = click("a"), click("b"), click("a", "south")
 TTL_S = 100
 
 
-def play_of(*datas: bytes, dedup: str = "table", **scenery: object) -> Play:
+def play_of(*datas: bytes, dedup: str = "table", **scenery: Any) -> Play:
     return Play(*datas, kind=real.REAL, dedup=dedup, ttl_s=TTL_S, **scenery)
 
 
