@@ -48,7 +48,9 @@ def test_what_was_written_is_read_and_keeps_its_schema(case: tuple[dict[str, Any
 
 # ---- one schema, two readers
 
-scalars = st.sampled_from([None, True, 0, -(2**31), 2**31, 2**63 - 1, 2**63, -(2**63), 0.5, "", "A", "Z", [], {}])
+scalars: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -(2**31), 2**31, 2**63 - 1, 2**63, -(2**63), 0.5, "", "A", "Z", [], {}]
+)
 
 
 @st.composite
