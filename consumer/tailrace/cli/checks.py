@@ -16,11 +16,12 @@ import msgspec
 
 from tailrace.cli.trial import REJECTED, STORED, Judged, Trial, told
 from tailrace.edition import Edition, load
+from tailrace.rows.route import RouteError, unknown_events
 from tailrace.schema.book import Book, BookError
 from tailrace.schema.compare import compare
 from tailrace.schema.source import Files
 from tailrace.schema.steps import Change, Step, expected, found, said
-from tailrace.settings import Enrich, Privacy, Routes, Settings, SettingsError, Verdicts
+from tailrace.settings import Dedup, Enrich, Privacy, Routes, Settings, SettingsError
 
 GOOD: Final = ".good.jsonl"
 BAD: Final = ".bad.jsonl"
@@ -30,7 +31,7 @@ REASONS_SHOWN: Final = 3
 class Finding(NamedTuple):
     """One thing that is wrong."""
 
-    kind: str  # schema, fixture, step, settings
+    kind: str  # schema, fixture, step, route, settings
     where: str  # a file with its line where there is one, or a setting
     message: str
 
@@ -94,7 +95,7 @@ def examine(settings: Settings) -> Report:
     _Fixtures(settings, edition, report).look()
     for kind in book.types():
         _steps(book, kind, settings.schemas.path, report)
-    _patterns(settings, book, report)
+    _patterns(settings, edition, report)
     return report
 
 
@@ -114,13 +115,15 @@ def _edition(settings: Settings, files: _Sound, report: Report) -> Edition | Non
                 continue
             where, _, message = str(error).partition(": ")
             kind = "schema" if where.startswith(origin) else "settings"
+            if isinstance(error, RouteError):
+                report.findings.append(Finding("route", where, message))
+                settings = msgspec.structs.replace(settings, routes=Routes())
+                continue
             report.findings.append(Finding(kind, where, message))
             if bare or kind == "schema":
                 return None
             bare = True  # go on with the schemas alone
-            settings = msgspec.structs.replace(
-                settings, enrich=Enrich(steps=()), privacy=Privacy(), routes=Routes(), verdicts=Verdicts()
-            )
+            settings = msgspec.structs.replace(settings, enrich=Enrich(steps=()), privacy=Privacy(), dedup=Dedup())
 
 
 # ---- fixtures
@@ -235,7 +238,12 @@ def _lifted(book: Book, kind: str, version: str) -> Iterable[str]:
 # ---- settings that name types
 
 
-def _patterns(settings: Settings, book: Book, report: Report) -> None:
+def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
+    book, routes = edition.book, edition.treatment.routes
+    for name, pattern in unknown_events(routes, book.types()) if routes else ():
+        where = "[routes] json" if settings.routes.json else settings.routes.path
+        message = f"{name}: enabled_events: found {pattern!r}, expected the name of an event type with a schema"
+        report.findings.append(Finding("route", where, message))
     for key in ("lenient", "drop"):
         for pattern in getattr(settings.verdicts, key):
             if not any(fnmatchcase(kind, pattern) for kind in book.types()):

@@ -26,6 +26,11 @@ HELP = "Say what becomes of events: verdict, schema, every reason, and the row."
 GROUP = "look"
 BYTES_MAX = 64 * 1024 * 1024
 PATH_CHARS_MAX = 40
+WHYS: Mapping[str, str] = {
+    "schema": "it breaks its schema, and the verdict of its type is drop",
+    "unknown_type": "its type has no schema, and such are dropped",
+    "route": "no route takes it to the lake",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +93,7 @@ def _verdict(one: Judged) -> str:
         return f"stored leniently in {one.table}{by}, although it breaks its schema"
     if one.verdict == REJECTED:
         return f"rejected{by or ', before a schema was asked'}"
-    return f"filtered ({one.why}){by}"
+    return f"filtered{by}: {WHYS.get(str(one.why), one.why)}"
 
 
 def _reasons(reasons: Sequence[Mapping[str, str]]) -> list[str]:

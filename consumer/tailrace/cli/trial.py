@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.edition import Edition
 from tailrace.nouns import Identity, Outcome, Record
-from tailrace.rows.pipeline import SCHEMA, Pipeline
+from tailrace.rows.pipeline import SCHEMA, UNKNOWN_TYPE, Pipeline
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema.book import QUARANTINE, Book
 from tailrace.settings import Settings
@@ -42,8 +42,8 @@ class Trial:
     """Judges records one by one."""
 
     def __init__(self, settings: Settings, edition: Edition, *, arrival_ms: int, book: Book | None = None) -> None:
-        """`book`: in place of the edition's; then what breaks its schema is rejected, whatever its type's verdict."""
-        alone = edition.treatment._replace(verdict=Treatment().verdict)
+        """`book`: in place of the edition's; then schemas alone decide, whatever verdicts and routes say."""
+        alone = edition.treatment._replace(verdict=Treatment().verdict, routes=None)
         self._treatment = edition.treatment if book is None else alone
         self._arrival_ms, self._book = arrival_ms, book or edition.book
 
@@ -59,20 +59,23 @@ class Trial:
         found = dict(_stored(outcome, self._book)) | dict(_rejected(outcome))
         missing = [index for index in range(outcome.received) if index not in found]
         if missing:
-            refused = dict(_rejected(self._strict([record])))
-            whys = sorted({why for _, why in outcome.filtered_by}) or [FILTERED]
+            strict = self._strict([record])
+            otherwise = dict(_stored(strict, self._book)) | dict(_rejected(strict))
+            whys = {why for _, why in outcome.filtered_by}
             for index in missing:
-                found[index] = self._filtered(index, refused.get(index), whys)
+                found[index] = self._filtered(otherwise.get(index, Judged(index, FILTERED)), whys)
         return [found[index] for index in sorted(found)]
 
-    def _filtered(self, index: int, refused: Judged | None, whys: list[str]) -> Judged:
-        """Return a filtered event. The outcome counts whys and names no places; its reasons tell where they differ."""
-        if refused is None:
-            return Judged(index, FILTERED, why=" or ".join([why for why in whys if why != SCHEMA] or whys))
-        keyword = refused.reasons[0]["keyword"]
-        dropped = self._treatment.verdict(refused.event_type or "") is Verdict.DROP
-        why = keyword if keyword in whys else SCHEMA if dropped and SCHEMA in whys else " or ".join(whys)
-        return refused._replace(verdict=FILTERED, why=why, table=None)
+    def _filtered(self, one: Judged, whys: set[str]) -> Judged:
+        """Return an event as filtered. The outcome counts whys and names no places: what else it would be tells."""
+        if one.verdict == STORED:
+            possible = whys - {SCHEMA, UNKNOWN_TYPE}
+        elif one.verdict == REJECTED:
+            dropped = self._treatment.verdict(one.event_type or "") is Verdict.DROP
+            possible = whys & {SCHEMA} if dropped else whys - {SCHEMA}
+        else:
+            possible = whys & {UNKNOWN_TYPE}
+        return one._replace(verdict=FILTERED, why=" or ".join(sorted(possible or whys)), table=None, row=None)
 
 
 def _stored(outcome: Outcome, book: Book) -> list[tuple[int, Judged]]:

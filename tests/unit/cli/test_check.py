@@ -164,6 +164,33 @@ def test_settings_that_do_not_hold_are_found_and_the_schemas_looked_at_all_the_s
     ]
 
 
+def test_routes_must_be_sound_and_name_known_types(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["pa*", "klick"]}
+    wrong = {**lake, "enabled_event": []}
+    (finding, _) = schemas.check(status=1, environ={"TAILRACE_ROUTES_JSON": json.dumps([lake])})
+    assert finding == (
+        "[routes] json lake: enabled_events: found 'klick', expected the name of an event type with a schema"
+    )
+    (finding, summary) = schemas.check(status=1, environ={"TAILRACE_ROUTES_JSON": json.dumps([wrong])})
+    assert finding.startswith("[routes] json route 1 (lake): enabled_event is no key of a route")
+    assert "(1 good, 0 bad)" in summary
+
+
+def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    nowhere = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"], "enabled": False}
+    schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps([nowhere])})
+
+
+def test_a_file_that_a_step_needs_is_asked_for(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    environ = {"TAILRACE_ENRICH_STEPS": "tenant", "TAILRACE_ENRICH_TENANTS": "absent.json"}
+    assert schemas.check(status=1, environ=environ)[0].startswith("absent.json no such file")
+
+
 def test_json_has_stable_keys(schemas: Schemas) -> None:
     schemas.put("click/1-0-0.json", CLICK)
     schemas.put("click/1-0-1.json", b"{")

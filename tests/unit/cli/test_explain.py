@@ -102,6 +102,17 @@ def test_filtered_events_of_several_kinds_are_told_apart(explain: Explain) -> No
     ]
 
 
+def test_what_no_route_takes_says_so(explain: Explain) -> None:
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["click"]}
+    environ = {"TAILRACE_ROUTES_JSON": json.dumps([lake]), "TAILRACE_CONTRACT_UNKNOWN_TYPES": "drop"}
+    lines = explain([CLICKED, READ, {"type": "new"}], status=0, **environ)
+    assert [line.partition(": ")[2] for line in lines if line.startswith("line")] == [
+        "stored in click/v1, judged by click/1-0-0",
+        "filtered, judged by reading/1-0-0: no route takes it to the lake",
+        "filtered: its type has no schema, and such are dropped",
+    ]
+
+
 def test_a_lenient_event_has_reasons_and_a_row(explain: Explain) -> None:
     (one,) = explain.facts({**CLICKED, "path": 3}, TAILRACE_VERDICTS_LENIENT="click")
     assert one["verdict"] == "lenient"
