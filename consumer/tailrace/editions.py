@@ -20,6 +20,7 @@ from tailrace.schema.book import BookError
 from tailrace.schema.source import Files, Stamp
 from tailrace.settings import Settings, SettingsError
 
+NOT_KEPT: Final = "no copy of schemas and lookups could be kept: an older one stays"
 TROUBLE: Final = (WorldError, WorldDenied, BookError, SettingsError)
 
 
@@ -42,15 +43,20 @@ def first(
 ) -> Read:
     """Return the edition of a start: what stands now, else the copy; without a copy, what `bear` waits for."""
     try:
-        return read(settings)
+        now = read(settings)
     except TROUBLE as error:
-        if not copy.exists():
-            if isinstance(error, WorldError):
-                return bear(lambda: read(settings))
+        if copy.exists():
+            warn("schemas, routes or lookups cannot be read: the copy of the last sound ones is used", error=str(error))
+            files = Files.of(settings).of_copy(copy.read_bytes())
+            return Read(editions.load(settings, files), files, from_copy=True)
+        if not isinstance(error, WorldError):
             raise
-        warn("schemas, routes or lookups cannot be read: the copy of the last sound ones is used", error=str(error))
-    files = Files.of(settings).of_copy(copy.read_bytes())
-    return Read(editions.load(settings, files), files, from_copy=True)
+        now = bear(lambda: read(settings))
+    try:
+        now.files.keep(copy)
+    except OSError as error:
+        warn(NOT_KEPT, error=str(error))
+    return now
 
 
 class Editions:

@@ -181,6 +181,18 @@ def test_a_start_reads_what_stands_now(tmp_path: Path) -> None:
     found, told = start(settings, tmp_path / "copy")
     assert sorted(found.edition.book.types()) == ["click", "signup"]
     assert (found.from_copy, told) == (False, [])
+    (tmp_path / "schemas").rename(tmp_path / "away")
+    found, _ = start(settings, tmp_path / "copy")
+    assert found.from_copy
+    assert sorted(found.edition.book.types()) == ["click", "signup"], "each start leaves its copy"
+
+
+def test_a_start_that_can_keep_no_copy_says_so_and_goes_on(tmp_path: Path) -> None:
+    schema(tmp_path / "schemas", "click", "1")
+    found, told = start(settings_of(tmp_path / "schemas"), tmp_path / "no folder" / "copy")
+    assert found.edition.book.types() == ["click"]
+    assert len(told) == 1
+    assert told[0].startswith("no copy of schemas and lookups could be kept")
 
 
 @pytest.mark.parametrize("why", ["away", "bad"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailrace.edition import Edition
+from tailrace.editions import NOT_KEPT
 from tailrace.nouns import Outcome
 from tailrace.ops import metrics
 from tailrace.ops.clock import Clock
@@ -59,7 +60,7 @@ class Watch:
         self._log.warning("schemas, routes or lookups cannot be taken up: the last ones stay", **facts)
 
     def _on_edition_not_copied(self, facts: dict[str, Any]) -> None:
-        self._log.warning("no copy of the new schemas and lookups could be kept: the older one stays", **facts)
+        self._log.warning(NOT_KEPT, **facts)
 
     def _on_processed(self, facts: dict[str, Any]) -> None:
         outcome: Outcome = facts["outcome"]
