@@ -30,7 +30,10 @@ DATAS = (
 )
 
 
-def real_shard(process: Process, scenery: Scenery) -> Shard:
+EDITION = Edition(BOOK, Treatment(), (("book", BOOK.digest),))
+
+
+def real_shard(process: Process, scenery: Scenery, edition: Edition = EDITION) -> Shard:
     """Return a shard whose version of the code files tenants apart, or does not."""
     settings = Settings(
         contract=CONTRACT,
@@ -47,7 +50,7 @@ def real_shard(process: Process, scenery: Scenery) -> Shard:
     return shard_of(
         settings,
         IDENTITY,
-        edition=Edition(BOOK, Treatment(), (("book", BOOK.digest),)),
+        edition=edition,
         store=process.ledger,
         place=process.place,
         clock=process.clock,
