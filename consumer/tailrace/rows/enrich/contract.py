@@ -87,7 +87,8 @@ def _sound(guarded: Guarded) -> Callable[[Columns], Columns]:
             return guarded(columns)
         except PluginError as error:
             count = len(next(iter(columns.values())))
-            raise ContractError(f"with {count} rows: {error}") from error
+            words = f": {error.__cause__}" if error.__cause__ else ""
+            raise ContractError(f"with {count} rows: {error}{words}") from error
 
     return call
 

@@ -28,7 +28,8 @@ class Guarded:
         try:
             made = self._inner(MappingProxyType(dict(columns)))
         except Exception as error:
-            raise PluginError(f"{self._called} raised {type(error).__name__}: {error}") from error
+            # Its own words stand in the traceback, not here: they may hold what an event did, and this is logged.
+            raise PluginError(f"{self._called} raised {type(error).__name__}") from error
         if not isinstance(made, Mapping):
             raise PluginError(f"{self._called}: found {type(made).__name__}, expected columns by their names")
         return {field.name: self._sound(field, made.get(field.name), count) for field in self.outputs}
