@@ -9,8 +9,10 @@ import argparse
 import json
 import sys
 
+from tailrace.cli import masking
 from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
 from tailrace.commit.stores import ledger_of
+from tailrace.nouns import Reason
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import Found, Search
 
@@ -25,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "event_id", metavar="EVENT_ID", help="the event's own id, or its row_id, derived from its position"
     )
     parser.add_argument("--files", action="store_true", help="look in what `backfill` stored, by its local ledger")
+    parser.add_argument("--raw", action="store_true", help="show the values in reasons: they may be personal data")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -40,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     found = 0
     for one in search.run(list(shards_of(ledger, epoch, "" if args.files else settings.stream.name))):
         found += 1
-        print(json.dumps(_plain(one)) if args.json else _text(one))
+        print(json.dumps(_plain(one, raw=args.raw)) if args.json else _text(one, raw=args.raw))
     if not args.json:
         print(f"{found or 'not'} found; read {search.objects} objects.")
     for name in search.missing:
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _plain(one: Found) -> dict[str, object]:
+def _plain(one: Found, *, raw: bool) -> dict[str, object]:
     facts = one.facts
     sequence, sub, index = str(one.values["position"]).split("/")
     plain: dict[str, object] = {
@@ -67,12 +70,12 @@ def _plain(one: Found) -> dict[str, object]:
         "received_at": str(one.values["received_at"]),
     }
     if one.table == QUARANTINE:
-        plain["reasons"] = json.loads(one.values["reasons"])
+        plain["reasons"] = [reason._asdict() for reason in _reasons(one, raw=raw)]
     return plain
 
 
-def _text(one: Found) -> str:
-    plain = _plain(one)
+def _text(one: Found, *, raw: bool) -> str:
+    plain = _plain(one, raw=raw)
     facts = one.facts
     sequence, sub, index = str(one.values["position"]).split("/")
     lines = [
@@ -83,16 +86,11 @@ def _text(one: Found) -> str:
         f"  row     {one.row} of row group {one.row_group}, row_id {plain['row_id']}",
     ]
     if one.table == QUARANTINE:
-        lines += [f"  reason  {reason}" for reason in _reasons(one)]
+        lines += [f"  reason  {' '.join(reason)}" for reason in _reasons(one, raw=raw)]
     return "\n".join(lines)
 
 
-def _reasons(one: Found) -> list[str]:
-    return [" ".join(str(part) for part in _parts(reason)) for reason in json.loads(one.values["reasons"])]
-
-
-def _parts(reason: dict[str, object] | list[object]) -> list[object]:
-    """A reason as its members, whichever way it was written."""
-    if isinstance(reason, list):
-        return reason
-    return [reason[key] for key in ("stage", "keyword", "path", "message") if key in reason]
+def _reasons(one: Found, *, raw: bool) -> list[Reason]:
+    """Return the reasons, without the values that were found unless `raw`."""
+    reasons = [Reason(**reason) for reason in json.loads(one.values["reasons"])]
+    return reasons if raw else [reason._replace(message=masking.message(reason)) for reason in reasons]

@@ -90,6 +90,20 @@ def test_the_id_derived_from_a_position_finds_what_came_of_the_event_once(
     assert "\n1 found; " in out
 
 
+def test_values_in_reasons_are_masked_unless_asked_for(lake: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
+    made = lane("shard-2", lake.store, lake.place)
+    bad = [record(b'{"type":"open","n":"Ada","id":"e-ada"}')]
+    made.add(part_of(bad), pipeline()(bad), 0)
+    assert made.flush()
+    made.leave()
+    made.close()
+    for more in ([], ["--json"]):
+        assert ask(lake, "e-ada", *more) == 0
+        assert "Ada" not in capsys.readouterr().out
+        assert ask(lake, "e-ada", "--raw", *more) == 0
+        assert "Ada" in capsys.readouterr().out
+
+
 def test_an_event_that_is_nowhere(lake: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(lake, "never-sent") == 1
     assert "not found" in capsys.readouterr().out
