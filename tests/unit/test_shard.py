@@ -10,8 +10,9 @@ import pytest
 from support.memory_lanes import IDENTITY, World, ones
 from support.memory_plans import plan
 from support.memory_sink import MemoryPipeline, OurMistake
+from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Item
+from tailrace.commit.plan import Item, PositionsDigest, lane_key
 from tailrace.nouns import START, Outcome, Record, mark
 from tailrace.shard import Shard
 
@@ -131,6 +132,86 @@ def test_the_end_forces_what_waits() -> None:
         one.shard.end()
         assert one.shard.state == "stopped"
     assert item(world, "lake").stopped
+
+
+class Asked:
+    """Takes one position out of whatever it is asked about, and notes which lane knew what."""
+
+    def __init__(self) -> None:
+        self.by: list[tuple[str, bool, int]] = []  # lane, whether a plan was found open, keys it has seen
+
+    def __call__(self, outcome: Outcome, lane: Lane) -> Outcome:
+        self.by.append((lane.name, lane.repeated is not None, len(lane.seen)))
+        if lane.repeated is None:
+            lane.seen[str(len(self.by))] = "owner"
+        return outcome._replace(repeated={f"{len(self.by)}/0/0": "duplicate"})
+
+
+def asking(one: Made) -> Asked:
+    asked = Asked()
+    one.shard._repeats = asked
+    return asked
+
+
+def test_what_came_before_is_asked_of_the_first_lane_that_takes_the_records() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    with made(world) as one:
+        asked = asking(one)
+        one.shard.add(ones(1, 6))
+        assert [lane for lane, _, _ in asked.by] == ["hot", "lake"]
+
+
+def test_what_a_batch_has_seen_ends_with_it() -> None:
+    with made(World()) as one:
+        asked = asking(one)
+        for number in (1, 3, 5, 7):  # the lake's batch is full with four
+            one.shard.add(ones(number, 2))
+        assert [seen for _, _, seen in asked.by] == [0, 1, 0, 1]
+
+
+def test_a_plan_that_was_found_tells_what_it_left_out_until_it_is_cut() -> None:
+    world = World()
+    left_out = (("9/0/0", "duplicate"), ("9/0/1", "redriven"))
+    digest = PositionsDigest()
+    digest.add([f"{number}/0" for number in (1, 2, 3)])
+    opened = plan(last=3, positions_digest=digest.hexdigest(), repeated=left_out)
+    write(world, "lake", Item(generation=1, plan=opened))
+    with made(world) as one:
+        asked = asking(one)
+        assert one.lake.repeated == dict(left_out)
+        one.shard.add(ones(1, 2))
+        one.shard.add(ones(3, 2))
+        assert [found for _, found, _ in asked.by] == [True, True, False]
+        assert one.lake.repeated is None
+        assert one.shard.flush()
+    assert item(world, "lake").chain == 2
+
+
+def test_a_plan_that_was_found_is_cut_before_what_is_past_it_is_asked_about() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, plan=plan(last=3)))
+    with made(world) as one:
+        asked = asking(one)
+        one.shard.add(ones(5, 1))  # the stream has lost what the plan counted
+        assert one.lake.state == "stopped"
+        assert [lane for lane, _, _ in asked.by] == ["hot"]
+
+
+def test_a_plan_keeps_what_was_left_out() -> None:
+    world = World()
+    with made(world) as one:
+        asking(one)
+        one.shard.add(ones(1, 1))
+        one.shard.add(ones(2, 1))
+        one.lake.cut("now")
+        one.lake.settle()
+    commits = [world.ledger.at(lane_key(IDENTITY, "lake"), n) for n in range(1, 4)]
+    assert [found and found["plan"] and found["plan"]["repeated"] for found in commits] == [
+        None,
+        {"1/0/0": "duplicate", "2/0/0": "duplicate"},
+        None,
+    ]
 
 
 def test_without_care_a_mistake_of_ours_is_raised() -> None:

@@ -19,6 +19,8 @@ from tailrace import files
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_sqlite import SqliteLedger
+from tailrace.nouns import Redriven
+from tailrace.rows.redriven import wrap
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.read import ParquetReader
 
@@ -108,6 +110,20 @@ def test_what_is_filtered_is_told_with_its_reason(work: Work, capsys: pytest.Cap
     file.write_text("\n".join(map(json.dumps, events)))
     assert work.backfill(file) == 0
     assert "2 filtered  page: schema 1, (unknown): unknown_type 1" in capsys.readouterr().out
+    assert work.audit() == 0
+
+
+def test_events_that_come_again_are_left_out_and_told(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work.environ["TAILRACE_DEDUP_BY"] = "event_id"
+    mended = wrap(Redriven("f" * 32, "e" * 32), b'{"type":"page","n":1}')
+    events = [json.dumps({"type": "page", "n": 1, "id": name}).encode() for name in ("a", "b", "a")]
+    file = work.folder / "a.jsonl"
+    file.write_bytes(b"\n".join([*events, mended, mended]))
+    assert work.backfill(file) == 0
+    assert "2 filtered  page: duplicate 1, page: redriven 1" in capsys.readouterr().out
+    assert len(work.positions()) == 3
+    assert work.backfill(file) == 0
+    assert len(work.positions()) == 3
     assert work.audit() == 0
 
 
