@@ -7,16 +7,18 @@ judges.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 import jsonschema_rs
 
 from tailrace.schema.contract import json_path, shortened, shown
 
 BASE: Final = "https://book.invalid/"  # a name that can never exist
+IGLU_FOLDERS: Final = 4  # <vendor>/<name>/jsonschema/<version>
 DEPTH_MAX: Final = 100  # of a schema file; jsonschema-rs gives up at some 250
 MESSAGE_CHARS_MAX: Final = 300
 _DRAFTS: Final = {  # the names that schemas give, without scheme and `#` -> the one that is compiled
@@ -31,8 +33,10 @@ IGLU_DRAFT: Final = _DRAFTS["json-schema.org/draft-04/schema"]
 SIBLINGS: Final = frozenset(name for name in _DRAFTS.values() if "/draft/20" in name)  # count beside a `$ref`
 _ALONE: Final = "schema.json"
 _ABSENT: Final = re.compile(r"Resource '([^']*)' is not present in a registry")
+_NOWHERE: Final = re.compile(r"(?:Pointer|Anchor) '(.*)' does not exist")
 REFUSED: Final = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError)
 _DATA: Final = frozenset(("const", "enum", "default", "examples"))  # no schemas stand in them
+_REFERENCES: Final = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 _BY_NAME: Final = frozenset(
     ("properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies")
 )
@@ -51,6 +55,7 @@ class Library:
         self.schemas = {path: self._plain(path, schema) for path, schema in files.items()}
         self.by_address = {address(path): schema for path, schema in self.schemas.items()}
         self.registry = self._registry()
+        self._parts: dict[bytes, dict[str, Any]] | None = None
 
     def _plain(self, path: str, schema: object) -> dict[str, Any]:
         try:
@@ -62,33 +67,48 @@ class Library:
         try:
             return jsonschema_rs.Registry(list(self.by_address.items()))
         except REFUSED as error:
-            what = why(error)
-            raise SchemaError(f"{self._guilty(what)}: {what}") from None
+            raise SchemaError(f"{self._guilty(error)}: {why(error)}") from None
 
-    def _guilty(self, what: str) -> str:
-        """Return the file that something is wrong with, which jsonschema-rs does not say: it is wrong alone as well."""
+    def _guilty(self, error: Exception) -> str:
+        """Return the file that something is wrong with, which jsonschema-rs does not say; all where it cannot be told.
+
+        It refers to what is absent, or is wrong where all others are empty.
+        """
+        absent = _ABSENT.search(str(error))
         for path, schema in self.schemas.items():
-            at = address(path)
-            names = ("$id", "id", "$schema")
-            others = [(other, {key: one[key] for key in names if key in one}) for other, one in self.by_address.items()]
-            try:
-                jsonschema_rs.Registry([(at, schema), *(other for other in others if other[0] != at)])
-            except REFUSED as error:
-                if why(error) == what:
+            if absent is not None:
+                if absent[1] in _targets(schema, frozenset((address(path),))):
                     return path
+                continue
+            try:
+                jsonschema_rs.Registry([(at, one if one is schema else {}) for at, one in self.by_address.items()])
+            except REFUSED:
+                return path
         return ", ".join(self.schemas)
 
     def scope(self, path: str) -> Scope:
         """Return where the references of a file are read from."""
         at = address(path)
         draft = str(self.schemas[path]["$schema"])
-        return Scope(self.registry, at, at, draft, frozenset((f"{at}#",)), [0])
+        return Scope(self, at, at, draft, frozenset((f"{at}#",)), [0])
+
+    def in_order(self, found: object, at: str, pointer: str) -> object:
+        """Return a part of the book that jsonschema-rs found, as it was read: it does not keep the order of members."""
+        here: object = self.by_address.get(at)
+        for part in unquote(pointer).split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            here = here.get(name) if isinstance(here, dict) else None
+        if here == found or not isinstance(found, dict):
+            return here
+        if self._parts is None:
+            self._parts = {_sorted(part): part for schema in self.schemas.values() for part in _parts(schema)}
+        return self._parts.get(_sorted(found), found)
 
 
 class Scope(NamedTuple):
     """Where a schema stands: what its references mean there, and which ones led to it."""
 
-    registry: jsonschema_rs.Registry | None
+    library: Library | None
     local: str  # the address that `#...` is read in
     base: str  # the one that other references are relative to
     draft: str
@@ -127,16 +147,16 @@ class Scope(NamedTuple):
         name = schema.get("id" if self.draft == IGLU_DRAFT else "$id")
         if not isinstance(name, str) or name.startswith("#") or ("$ref" in schema and self.draft not in SIBLINGS):
             return self
-        base = urljoin(self.base, name).rstrip("#")
+        base = _joined(self.base, name).rstrip("#")
         return self._replace(base=base, local=self.local if self.whole else base)
 
     def followed(self, reference: str) -> tuple[object, Scope]:
         """Return what a reference leads to, and where that stands; None where it cannot be told."""
-        if self.registry is None:
+        if self.library is None:
             return None, self
         at = self.local if reference.startswith("#") else self.base
         try:
-            found = self.registry.resolver(at).lookup(reference)
+            found = self.library.registry.resolver(at).lookup(reference)
         except REFUSED:  # what judges refuses such a schema, if it ever gets there
             return None, self
         address, fragment = found.resolver.base_uri, reference.partition("#")[2]
@@ -144,9 +164,8 @@ class Scope(NamedTuple):
         if key in self.seen:
             return None, self
         draft = _NUMBERED.get(found.draft, DRAFT)
-        return found.contents, Scope(
-            self.registry, address, address, draft, self.seen | {key}, self.spent, whole=not fragment
-        )
+        contents = self.library.in_order(found.contents, address, fragment)
+        return contents, Scope(self.library, address, address, draft, self.seen | {key}, self.spent, not fragment)
 
 
 _NUMBERED: Final = {
@@ -242,11 +261,46 @@ def _below(value: object, iglu: Callable[[str], str | None]) -> object:
     return [_below(one, iglu) for one in value] if isinstance(value, list) else value
 
 
+def _targets(value: object, bases: frozenset[str]) -> Iterator[str]:
+    """Yield the addresses that references may lead to, without fragments."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _targets(one, bases)
+    if not isinstance(value, dict):
+        return
+    bases |= {_joined(base, value.get(key)) for base in bases for key in ("id", "$id")}
+    for key, below in value.items():
+        if key in _REFERENCES:
+            yield from (_joined(base, below).partition("#")[0] for base in bases)
+        yield from _targets(below, bases)
+
+
+def _parts(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for below in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _parts(below)
+
+
+def _sorted(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _joined(base: str, name: object) -> str:
+    try:
+        return urljoin(base, name) if isinstance(name, str) else base
+    except ValueError:
+        return base
+
+
 def _iglu_addresses(files: Mapping[str, object]) -> dict[str, str]:
     """Return the addresses of those files that have an Iglu URI, by that URI."""
     out: dict[str, str] = {}
     for path, schema in files.items():
+        folders = path.removesuffix(".json").split("/")
         uri = iglu_uri(schema)
+        if uri is None and len(folders) == IGLU_FOLDERS and folders[2] == "jsonschema":
+            uri = "iglu:" + "/".join(folders)
         if uri is None:
             continue
         if uri in out:
@@ -273,4 +327,7 @@ def why(error: Exception) -> str:
     absent = _ABSENT.search(text)
     if absent is not None:
         return f"it refers to {shortened(absent[1].removeprefix(BASE))}, which is not in the book"
+    nowhere = _NOWHERE.fullmatch(text)
+    if nowhere is not None:
+        return f"it refers to #{shortened(nowhere[1])}, which is not there"
     return shortened(" ".join([f"{place}:"] * (len(place) > 1) + text.split()), MESSAGE_CHARS_MAX)
