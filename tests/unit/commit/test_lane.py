@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,12 @@ import pytest
 from support.memory_lanes import IDENTITY, HeldPlace, World, ones
 from support.memory_plans import plan
 from support.memory_ports import MemoryPlace
-from support.memory_sink import MemoryPipeline
+from support.memory_sink import MemoryPipeline, MemorySink
 from tailrace.commit import rules
 from tailrace.commit.batch import part_of
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Item
+from tailrace.commit.plan import Item, commit_name
 from tailrace.commit.ports import WorldError
 from tailrace.nouns import mark
 
@@ -185,3 +186,25 @@ def test_what_the_worker_raises_is_raised_where_its_plan_is_waited_for() -> None
         fill(lane, 1, 1)
         with pytest.raises(WorldError, match="away"):
             lane.flush()
+
+
+def test_another_edition_comes_only_where_nothing_is_in_hand() -> None:
+    world = World()
+    with opened(world) as lane:
+        fill(lane, 1, 2)
+        with pytest.raises(RuntimeError, match="another edition comes between plans only"):
+            lane.adopt(MemorySink(5), (("book", "new"),))
+        assert lane.flush()
+        lane.adopt(MemorySink(5), (("book", "new"),))
+        fill(lane, 3, 2)
+        assert lane.flush()
+    digests = [json.loads(world.place.read(commit_name(IDENTITY, chain)))["digests"] for chain in (1, 2)]
+    assert digests == [{}, {"book": "new"}]
+    assert {name.partition("/p=")[2][0] for name in world.place.objects if "-0000000002." in name} == {"3", "4"}
+
+
+def test_a_plan_that_was_found_open_comes_before_another_edition() -> None:
+    world = World()
+    write(world, Item(generation=1, plan=plan(chain=1)))
+    with opened(world) as lane, pytest.raises(RuntimeError, match="between plans only"):
+        lane.adopt(MemorySink(5), ())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import boto3
 import pytest
@@ -122,3 +125,74 @@ def test_a_child_that_waits_for_its_ledger_goes_with_its_daemon(tmp_path: Path) 
     done = child(written(tmp_path, "http://127.0.0.1:9"), json.dumps(INITIALIZE).encode() + b"\n")
     assert done.stdout == b""
     assert b"waiting" in done.stderr
+
+
+class Spoken:
+    """A child that is spoken to line by line, as the daemon does it."""
+
+    def __init__(self, settings: Path, log: Path) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tailrace.kcl.child", str(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def turn(self, **said: Any) -> None:
+        """Say something and wait until it is answered; checkpoints are taken."""
+        assert self._process.stdout is not None
+        self._write(said)
+        for line in iter(self._process.stdout.readline, b""):
+            heard = json.loads(line)
+            if heard["action"] == "status":
+                return
+            self._write({**heard, "error": None})
+        raise AssertionError(self._log.read_text())
+
+    def _write(self, said: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(said).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def records(self, *sequences: int) -> None:
+        """Bring records, each one event of the type `page`."""
+        data = base64.b64encode(b'{"type":"page","n":1}').decode()
+        one = {"action": "record", "data": data, "partitionKey": "k", "subSequenceNumber": 0}
+        each = [{**one, "sequenceNumber": str(n), "approximateArrivalTimestamp": 1_760_000_000_000} for n in sequences]
+        self.turn(action="processRecords", records=each, millisBehindLatest=0)
+
+    def told(self, text: str, times: int) -> bool:
+        return self._log.read_text().count(text) >= times
+
+
+def test_a_new_schema_is_taken_up_while_the_child_runs(settings: Path) -> None:
+    raw = json.loads(settings.read_bytes())
+    raw["refresh"]["every_s"] = 0.05
+    settings.write_text(json.dumps(raw))
+    schemas, lake = Path(raw["schemas"]["path"]), Path(raw["lake"]["uri"])
+    with Spoken(settings, settings.parent / "log") as child:
+        child.turn(**INITIALIZE)
+        child.records(1, 2)
+        (schemas / "page" / "2.json").write_text('{"properties": {"n": {"type": "integer"}}}')
+        give_up = time.monotonic() + 60
+        while not child.told('"msg":"edition"', 2):
+            assert time.monotonic() < give_up, (settings.parent / "log").read_text()
+            child.records()
+        child.records(3)
+        child.turn(action="shutdownRequested", checkpoint=None)
+    commits = [json.loads(file.read_bytes()) for file in sorted(lake.rglob("_commits/**/*.json"))]
+    assert [commit["records"] for commit in commits] == [2, 1]
+    books = [commit["digests"]["book"] for commit in commits]
+    assert books[0] != books[1]
+    assert [{one["name"].partition("/dt=")[0] for one in commit["objects"]} for commit in commits] == [
+        {"page/v1"}, {"page/v2"},
+    ]  # fmt: skip
