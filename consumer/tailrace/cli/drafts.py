@@ -175,7 +175,7 @@ class _Draft:
                 held = lines[named.event_type, named.version or FIRST]
                 if len(held) < LINES_MAX:
                     held.append(orjson.dumps(event))
-        out = {}
+        out: dict[str, bytes] = {}
         for kind in self._kinds:
             good = lines[kind.event_type, kind.version]
             only = self._pipeline(book.only(kind.event_type, kind.version))

@@ -76,7 +76,7 @@ def _read(path: str) -> bytes:
 
 
 def _text(document: Document, one: Judged, *, several: bool, nulls: bool) -> str:
-    where = f"line {document.line}" + (f", event {one.index}" if several else "")
+    where = f"line {document.line}" + (f", event {one.at}" if several else "")
     lines = [f"{where}: {_verdict(one)}", *_reasons(one.reasons)]
     if one.row is not None:
         shown = one.row if nulls else _without_nulls(one.row)
@@ -122,8 +122,8 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _plain(document: Document, one: Judged) -> str:
-    facts = {"line": document.line, "event": one.index, **one._asdict()}
-    del facts["index"]
+    facts = {"line": document.line, "event": one.at, **one._asdict()}
+    del facts["at"]
     return json.dumps(facts, ensure_ascii=False, default=_default)
 
 

@@ -28,7 +28,7 @@ _IDENTITY: Final = Identity("trial", "trial", "trial")
 class Judged(NamedTuple):
     """What becomes of one event of a record."""
 
-    index: int
+    at: int  # its index in the record
     verdict: str
     table: str | None = None
     event_type: str | None = None

@@ -202,3 +202,35 @@ def test_json_has_stable_keys(schemas: Schemas) -> None:
 
 def test_a_folder_that_is_not_there_is_wrong_usage(schemas: Schemas) -> None:
     assert schemas.check(status=2) == []
+
+
+def test_every_layout_has_fixtures_beside_it(schemas: Schemas) -> None:
+    """Iglu's, Avro's, and files that others refer to."""
+    order = closed({"id": {"$ref": "../../../_shared/id.json"}}, ["id"])
+    uri = "iglu:com.acme/order/jsonschema/1-0-0"
+    schemas.put("_shared/id.json", {"type": "string", "minLength": 2})
+    schemas.put("com.acme/order/jsonschema/1-0-0", order)
+    schemas.put("com.acme/order/jsonschema/1-0-0.good.jsonl", {"schema": uri, "data": {"id": "ab"}})
+    schemas.put("com.acme/order/jsonschema/1-0-0.bad.jsonl", {"schema": uri, "data": {"id": "a"}})
+    fields = [{"name": "type", "type": "string"}, {"name": "n", "type": "long"}]
+    schemas.put("tick/1-0-0.avsc", {"type": "record", "name": "Tick", "fields": fields})
+    more = [*fields, {"name": "m", "type": ["null", "string"], "default": None}]
+    schemas.put("tick/1-0-1.avsc", {"type": "record", "name": "Tick", "fields": more})
+    schemas.put("tick/1-0-0.good.jsonl", {"type": "tick", "n": 1})
+    schemas.put("tick/1-0-0.bad.jsonl", {"type": "tick", "n": "1"})
+    assert schemas.check(status=0) == [
+        "note: tick/1-0-1.avsc no fixtures: 1-0-1.good.jsonl, .bad.jsonl",
+        "3 schemas of 2 types, 4 files of fixtures (2 good, 2 bad), 1 step (1 addition): nothing wrong.",
+    ]
+
+
+def test_a_step_is_seen_through_references(schemas: Schemas) -> None:
+    def page(maximum: int) -> dict[str, Any]:
+        body = closed({"type": {"const": "page"}, "n": {"$ref": "#/definitions/n"}}, ["type"])
+        return {**body, "definitions": {"n": {"type": "integer", "maximum": maximum}}}
+
+    schemas.put("page/1-0-0.json", page(9))
+    schemas.put("page/1-0-1.json", page(5))
+    assert "$.n maximum narrowed: was at most 9, is at most 5" in schemas.check(status=1)[0]
+    schemas.put("page/1-0-1.json", page(10))
+    assert schemas.check_json(status=0)["steps"][0]["found"] == "addition"
