@@ -29,7 +29,7 @@ class Cursor:
     def __init__(self, data: bytes, limits: Limits) -> None:
         self.data, self.at, self.limits = data, 0, limits
         self.members = limits.properties_max
-        self.items = limits.event_bytes_max // 2  # a JSON array of so many bytes holds no more
+        self.items = len(data) + limits.properties_max  # an item has a byte, or there are few of its kind
         self.odd = False  # a number was none
 
 

@@ -245,3 +245,11 @@ def test_a_timestamp_is_the_event_time_in_either_unit(unit: str, factor: int) ->
     )
     (row,) = stored(pipeline({("t", "1-0-0"): converted(timed)})([record(body)]))
     assert (row["time_source"], row["event_time"]) == ("event", row["received_at"])
+
+
+def test_sound_json_is_never_asked_whether_it_is_avro(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    monkeypatch.setattr(Payloads, "__call__", lambda _self, data: asked.append(data))
+    event = {**ORDERED, "event_type": "order"}
+    pipeline(SCHEMAS)(records(event, [event, event], {"events": [event]}, b"no JSON"))
+    assert asked == [b"no JSON"]

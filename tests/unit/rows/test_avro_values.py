@@ -111,9 +111,9 @@ def test_bytes_have_a_meaning(schema: Any, data: bytes, value: Any) -> None:
         (ENUM, b"\x01", "found symbol -1 of an enum, expected 0 to 1"),
         (["null", "int"], b"\x01", "found branch -1 of a union, expected 0 to 1"),
         (["null", "int"], b"\x04", "found branch 2 of a union, expected 0 to 1"),
-        (ARRAY, COUNT, f"found a block of {2**59} items, expected at most 524288"),
-        (NULLS, COUNT, f"found a block of {2**59} items, expected at most 524288"),
-        (ARRAY, LONGEST + b"\x00", f"found a block of {2**63} items, expected at most 524288"),
+        (ARRAY, COUNT, f"found a block of {2**59} items, expected at most 1009"),
+        (NULLS, COUNT, f"found a block of {2**59} items, expected at most 1009"),
+        (ARRAY, LONGEST + b"\x00", f"found a block of {2**63} items, expected at most 1011"),
         (ARRAY, b"\x01\x01\x02", "found a block of -1 bytes, expected 0 to 1"),
         (ARRAY, b"\x01\x08\x02", "found a block of 4 bytes, expected 0 to 1"),
         (DECIMAL, b"\x04\x27\x10", "found more digits in a decimal than the 4 expected"),
@@ -159,6 +159,13 @@ def test_a_value_may_be_as_deep_as_the_limit(schema: Any, levels: Any, most: int
     else:
         too_deep = b"\x02" * (most + 1) + b"\x00" * (most + 2)
     assert wrong(schema, too_deep, limits)[:2] == ("parse", "depth")
+
+
+def test_items_without_bytes_are_as_many_as_members_at_most() -> None:
+    limits = settings.Limits(properties_max=100)
+    assert len(read(NULLS, b"\xce\x01\x00", limits)) == 103
+    assert wrong(NULLS, b"\xd0\x01\x00", limits)[3] == "found a block of 104 items, expected at most 103"
+    assert wrong(NULLS, b"\x02" * 102, limits)[:2] == ("decode", "avro")
 
 
 def test_a_type_that_holds_itself_without_bytes_ends() -> None:
