@@ -7,16 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
 
 from support.editions import schema, settings_of
+from support.ministack import ministack
 from tailrace.commit.ports import WorldError
 from tailrace.edition import Edition
 from tailrace.editions import Editions, Read, first, read
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files
-from tailrace.settings import Refresh, Settings
+from tailrace.settings import Aws, Refresh, Routes, Schemas, Settings
 
 LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
 
@@ -274,3 +276,55 @@ def test_each_new_edition_is_the_copy_from_then_on_and_a_bad_one_never(tmp_path:
     watched.look()
     found, _ = start(settings_of(tmp_path / "schemas"), tmp_path / "copy")
     assert sorted(found.edition.book.types()) == ["click", "signup"]
+
+
+# -- from S3
+
+
+def test_schemas_and_routes_in_s3_are_followed_and_kept_when_s3_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    said: list[str] = []
+
+    def say(what: str, /, **facts: Any) -> None:
+        said.append(facts.get("result") or facts["error"])
+
+    with ministack(tmp_path) as running:
+        s3: Any = boto3.client("s3", region_name="us-east-1", endpoint_url=running.url)
+        s3.create_bucket(Bucket="book")
+        s3.put_object(Bucket="book", Key="schemas/click/1-0-0.json", Body=b"{}")
+        s3.put_object(Bucket="book", Key="routes.json", Body=json.dumps([LAKE]).encode())
+        settings = Settings(
+            aws=Aws(s3_endpoint=running.url),
+            schemas=Schemas(path="s3://book/schemas"),
+            routes=Routes(path="s3://book/routes.json"),
+        )
+        now, _ = start(settings, tmp_path / "copy")
+        assert now.edition.book.types() == ["click"]
+        editions = Editions(settings, now, say, tmp_path / "copy")
+        editions.look()
+        s3.put_object(Bucket="book", Key="schemas/signup/1-0-0.json", Body=b"{}")
+        editions.look()
+        new = editions.ready()
+        assert new is not None
+        assert new.book.types() == ["click", "signup"]
+        s3.put_object(Bucket="book", Key="routes.json", Body=json.dumps([LAKE | {"tenants": ["a"]}]).encode())
+        editions.look()
+        new = editions.ready()
+        assert new is not None
+        assert new.treatment.routes is not None
+        assert new.treatment.routes.lake.tenants == ("a",)
+        s3.put_object(Bucket="book", Key="schemas/signup/2-0-0.json", Body=b"{")
+        editions.look()
+        s3.close()
+    editions.look()
+    assert said[:5] == ["unchanged", "loaded", "loaded", "failed", said[4]]
+    assert said[4].startswith("s3://book/schemas/signup/2-0-0.json: no JSON")
+    assert said[5] == "failed"
+    assert said[6].startswith(("list s3://book/schemas: ", "read s3://book/routes.json: "))
+    late, told = start(settings, tmp_path / "copy")
+    assert late.from_copy
+    assert late.edition.digests == new.digests
+    assert len(told) == 1

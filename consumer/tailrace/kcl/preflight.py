@@ -171,10 +171,14 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
 def _edition(settings: Settings) -> Files:
     """Return what the edition was read from. Raises BookError, SettingsError: one line."""
     from tailrace.editions import read  # noqa: PLC0415  heavy
+    from tailrace.rows.route import unknown_events  # noqa: PLC0415
 
     found = read(settings)
     tables = len(found.edition.book.tables())
     log.info("read the schemas", path=settings.schemas.path, tables=tables, digests=dict(found.edition.digests))
+    routes = found.edition.treatment.routes
+    for destination, pattern in unknown_events(routes, found.edition.book.types()) if routes else ():
+        log.warning("a route names events that no schema knows", destination=destination, enabled_events=pattern)
     return found.files
 
 

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
+from support.editions import schema, settings_of
 from support.ministack import ministack
 from tailrace import settings as s
 from tailrace.cli import main
@@ -330,3 +332,14 @@ class TestCommand:
         assert main(["--config", str(file), "consume"], {}) == 2
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith(f"tailrace: {file}: [stream] name: say which stream to read")
+
+
+def test_a_route_that_names_no_known_event_is_told_and_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema(tmp_path, "click", "1")
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["click", "clik"]}
+    told: list[object] = []
+    monkeypatch.setattr(preflight.log, "warning", lambda _text, **facts: told.append(facts["enabled_events"]))
+    preflight._edition(settings_of(tmp_path, json=json.dumps([lake])))
+    assert told == ["clik"]
