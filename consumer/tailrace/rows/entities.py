@@ -8,6 +8,7 @@ into each for each place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -138,7 +139,9 @@ class Around:
         found: set[int] = set()
         for sought, paths in ((events, self._inner), (outers, self._outer)):
             for key in dict.fromkeys(path[0] for path in paths):
-                found.update([at for at, event in enumerate(sought) if key in event])
+                there = [key in event for event in sought]
+                if True in there:
+                    found.update(compress(range(len(there)), there))
         return sorted(found)
 
     def _held(self, event: Event, outer: Event) -> Held | None:

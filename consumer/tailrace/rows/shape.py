@@ -215,6 +215,7 @@ class Shape:
             event_id = pc.if_else(pc.equal(pc.fill_null(event_id, ""), ""), row_id, event_id)
         absent = event_time.null_count
         source = pc.if_else(event_time.is_valid(), "event", "absent") if absent else pa.repeat(_EVENT, count)
+        around = self._entities.columns(group.events, group.outers) if self._entities else {}
         known = {
             "row_id": row_id,
             "event_id": event_id,
@@ -228,7 +229,8 @@ class Shape:
             "session_id": columns.texts(self._read["session_id"](group)),
             "shard": pa.repeat(self._shard, count),
             "position": pa.array(positions, pa.string()),
-            "extra": self._extra(group, unfit),
+            "extra": self._extra(group, unfit, entities=bool(around)),
+            **around,
         }
         if marks:
             known["redrive_of"] = pa.array([mark.row_id if mark else None for mark in marks], pa.string())
@@ -236,8 +238,6 @@ class Shape:
             inside = map(self._inside, whole.outers)
             found = map(lenient.findings, reasons, whole.events, group.events, inside)
             known["findings"] = pa.array(found, pa.string())
-        if self._entities is not None:
-            known |= self._entities.columns(group.events, group.outers)
         schema = page.table.schema
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
@@ -268,15 +268,20 @@ class Shape:
 
     # ---- what no column holds
 
-    def _extra(self, group: Group, unfit: list[frozenset[str]] | None) -> pa.Array:
+    def _extra(self, group: Group, unfit: list[frozenset[str]] | None, *, entities: bool) -> pa.Array:
         if self.page.closed and not self.enclosed and not any(group.batches):
             return pa.nulls(len(group.events), pa.string())
         dumps = orjson.dumps
-        rests = map(self._rest, group.events, group.outers, group.batches, unfit or repeat(_NONE))
+        rests = map(self._rest, group.events, group.outers, group.batches, unfit or repeat(_NONE), repeat(entities))
         return pa.array([dumps(rest) if rest else None for rest in rests], pa.string())
 
     def _rest(
-        self, event: dict[str, Any], outer: dict[str, Any], batch: dict[str, Any] | None, unfit: frozenset[str]
+        self,
+        event: dict[str, Any],
+        outer: dict[str, Any],
+        batch: dict[str, Any] | None,
+        unfit: frozenset[str],
+        entities: bool,
     ) -> dict[str, Any]:
         """Return the members of an event that are in no column; `$event` and `$batch` are what was around it."""
         held: set[str] = set()
@@ -296,7 +301,7 @@ class Shape:
         if self.enclosed:
             payload = self._payload_key(outer)
             around = {key: value for key, value in outer.items() if key != payload and key not in outer_held}
-        if self._entities is not None:
+        if entities and self._entities is not None:
             self._entities.taken_out(event, outer, rest, around)
         if self.enclosed:
             rest[_free("$event", rest)] = around
