@@ -1,13 +1,13 @@
-"""All benchmarks, one after another: `python -m bench [pipeline] [engine]`."""
+"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes]`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from bench import engine, pipeline
+from bench import engine, pipeline, shapes
 
-BENCHES: dict[str, Callable[[], object]] = {"pipeline": pipeline.main, "engine": engine.main}
+BENCHES: dict[str, Callable[[], object]] = {"pipeline": pipeline.main, "engine": engine.main, "shapes": shapes.main}
 
 if __name__ == "__main__":
     unknown = set(sys.argv[1:]) - set(BENCHES)
