@@ -69,6 +69,7 @@ class Shape:
         self._naming_paths = () if enclosed else (self._paths["event_type"], self._paths["schema_version"])
         self._read = {name: self._reader(name) for name in _PAYLOAD_FIELDS}
         self._members = [columns.member_reader(f.name, certain=f.required and not f.null) for f in page.fields]
+        self._columns = tuple((field.name, field.type, field.type == pa.string()) for field in page.table.schema)
         self._column_names = frozenset(field.name for field in page.fields)
 
     def _reader(self, name: str) -> Callable[[Group], list[Any]]:
@@ -241,7 +242,11 @@ class Shape:
         schema = page.table.schema
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
-        arrays = [known[field.name] if field.name in known else pa.nulls(count, field.type) for field in schema]
+        no_text = pa.nulls(count, pa.string())  # most empty columns are of text: they share one
+        arrays = [
+            known[name] if name in known else no_text if is_text else pa.nulls(count, kind)
+            for name, kind, is_text in self._columns
+        ]
         made = Rows(page.table, pa.RecordBatch.from_arrays(arrays, schema=schema))
         return made if self._routes is None else routed(made, whole.outers, self._routes)
 
