@@ -25,7 +25,7 @@ from tailrace.schema.kinds import (
     is_closed,
     merged_fields,
 )
-from tailrace.schema.references import Library, SchemaError, Scope
+from tailrace.schema.references import IGLU_FOLDERS, Library, SchemaError, Scope
 from tailrace.schema.validate import Judge, compiled
 
 TIME: Final = pa.timestamp("us", "UTC")
@@ -197,7 +197,8 @@ class Book:
             try:
                 whole, scope = self._library.scope(where).entered(self._library.schemas[where])
                 declared[version], closed[version] = fields(whole, scope), is_closed(whole)
-                lifted[version] = _lifted(schema, whole, lifting)
+                described = "self" in schema or where.count("/") == IGLU_FOLDERS - 1
+                lifted[version] = _lifted(whole, lifting, described=described)
                 kept = tuple(field for field in declared[version] if field.name not in lifted[version].values())
                 columns = merged_fields(columns, kept) if len(lifted) > 1 else kept
             except KindError as error:
@@ -269,9 +270,9 @@ class Book:
         return sorted(own | set(map(str, self._vendors.get(name, ()))))
 
     def schema(self, event_type: str, version: str) -> tuple[Mapping[str, Any], Scope]:
-        """Return a schema of the book as it was read, and what its references mean."""
-        key = event_type, version
-        return self._sources[key], self._library.scope(self._places[key])
+        """Return a schema of the book, its dialect said and without `self`, and what its references mean."""
+        where = self._places[event_type, version]
+        return self._library.schemas[where], self._library.scope(where)
 
 
 def unknown_page(event_type: str, version: str | None, envelope: pa.Schema = ENVELOPE) -> Page:
@@ -300,18 +301,16 @@ def safe(event_type: str) -> str:
     return f"t-{_UNSAFE.sub('_', event_type)[:80]}-{digest}"
 
 
-def _lifted(
-    schema: Mapping[str, Any], whole: Mapping[str, Any], paths: Mapping[str, tuple[Path, ...]]
-) -> dict[str, str]:
+def _lifted(whole: Mapping[str, Any], paths: Mapping[str, tuple[Path, ...]], *, described: bool) -> dict[str, str]:
     """Return the members that an envelope column holds whole: of each field the first candidate the schema knows.
 
-    A self-describing schema judges the payload, whose type and version stand outside it. An earlier candidate
+    A schema that describes itself judges the payload, whose type and version stand outside it. An earlier candidate
     inside another member may be the one that counts, so then nothing is lifted.
     """
     declared = whole.get("properties") or {}
     out: dict[str, str] = {}
     for field in LIFTED:
-        if "self" in schema and field in {"event_type", "schema_version"}:
+        if described and field in {"event_type", "schema_version"}:
             continue
         first = next((path for path in paths[field] if path[0] in declared), None)
         if first is not None and len(first) == 1 and first[0] not in out.values():

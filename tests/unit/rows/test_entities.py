@@ -54,10 +54,11 @@ def run(*events: object, **contract: Any) -> Outcome:
 
 def held(outcome: Outcome) -> list[tuple[Any, Any]]:
     """Return (entities, extra) of each row."""
-    return [
-        tuple(None if row[name] is None else json.loads(row[name]) for name in ("entities", "extra"))
-        for row in stored(outcome)
-    ]
+    return [(value(row["entities"]), value(row["extra"])) for row in stored(outcome)]
+
+
+def value(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 @pytest.mark.parametrize(

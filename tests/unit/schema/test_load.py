@@ -9,8 +9,10 @@ import pytest
 
 from support.pipelines import CLICK, closed
 from tailrace import settings
-from tailrace.schema.book import BookError
+from tailrace.schema.book import ENVELOPE, BookError
+from tailrace.schema.kinds import INTEGER, fields
 from tailrace.schema.load import concerns, load, load_files
+from tailrace.schema.references import DRAFT
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -129,6 +131,23 @@ def test_a_type_stands_in_one_place_and_is_what_it_says(paths: list[str], messag
     with pytest.raises(BookError, match=message) as caught:
         load_files(files, origin="s3://bucket/schemas/")
     assert str(caught.value).startswith(f"s3://bucket/schemas/{max(paths)}: ")
+
+
+def test_a_schema_of_the_iglu_layout_keeps_its_name_and_version_members() -> None:
+    schema = json.dumps(closed({"name": {"type": "string"}, "version": {"type": "string"}, "id": {}})).encode()
+    tables = load_files({"v/n/jsonschema/1-0-0": schema, "n/1-0-0.json": schema}, origin="book").tables()
+    assert tables["v.n/v1"].schema.names[len(ENVELOPE) :] == ["name", "version"]
+    assert tables["n/v1"].schema.names[len(ENVELOPE) :] == []
+
+
+def test_a_schema_can_be_had_with_what_its_references_mean() -> None:
+    files = {
+        "a/1-0-0.json": b'{"properties": {"x": {"$ref": "../_s/x.json"}}, "self": {}}',
+        "_s/x.json": b'{"type": "integer"}',
+    }
+    schema, scope = load_files(files, origin="book").schema("a", "1-0-0")
+    assert (sorted(schema), schema["$schema"]) == (["$schema", "properties"], DRAFT)
+    assert fields(*scope.entered(schema))[0].kind is INTEGER
 
 
 def test_definitions_are_no_types_and_count_in_the_digest() -> None:
