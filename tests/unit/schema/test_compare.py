@@ -164,3 +164,34 @@ def test_the_first_number_that_differs_says_the_step(old: str, new: str, step: S
     assert said(old, new) is step
     if step is not Step.PATCH:
         assert said(old, expected(old, step)) is step
+
+
+def test_a_member_that_a_pattern_judged_may_have_been_anything() -> None:
+    old = {"patternProperties": {"^a": {"type": "integer"}}, "additionalProperties": False}
+    new = {**old, "properties": {"ab": {"type": "string"}}}
+    assert found(compare(old, new)) is Step.REVISION
+
+
+def test_what_is_left_over_changes_with_what_stands_beside_it() -> None:
+    old: dict[str, Any] = {"anyOf": [{"required": ["a"]}, {"properties": {"b": {}}}], "unevaluatedProperties": False}
+    new: dict[str, Any] = {
+        "anyOf": [{"required": ["a"]}, {}, {"properties": {"b": {}}}],
+        "unevaluatedProperties": False,
+    }
+    changes = compare(old, new)
+    assert "unevaluatedProperties" in [one.keyword for one in changes]
+    assert found(changes) is Step.REVISION
+
+
+def test_a_member_that_goes_is_seen_where_no_column_goes_with_it() -> None:
+    def mixed(*names: str) -> dict[str, Any]:
+        inner = {
+            "type": ["object", "string"],
+            "additionalProperties": False,
+            "properties": {name: {} for name in names},
+        }
+        return {"properties": {"data": inner}}
+
+    assert lines(mixed("a"), mixed("a", "b")) == [
+        "revision $.data.b additionalProperties narrowed: was known, is not any more: not allowed"
+    ]
