@@ -6,6 +6,7 @@ The path is where a person would mend it: a member that is missing, or that nobo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -60,38 +61,37 @@ class Explainer:
 
     def reasons(self, errors: Iterable[ValidationError]) -> list[Reason]:
         """Return a bounded number of reasons, each once."""
-        made = (self._reason(error, said) for error in errors for said in self._said(error))
+        made = (
+            Reason("schema", keyword, json_path(said.path), shortened(said.message, MESSAGE_CHARS_MAX))
+            for error in errors
+            for keyword in (error.kind.name,)
+            for said in self._said(error)
+        )
         return list(dict.fromkeys(islice(made, REASONS_MAX)))
-
-    @staticmethod
-    def _reason(error: ValidationError, said: Said) -> Reason:
-        return Reason("schema", error.kind.name, json_path(said.path), shortened(said.message, MESSAGE_CHARS_MAX))
 
     def _said(self, error: ValidationError, depth: int = 0) -> Iterator[Said]:
         """Yield the sentences of one error: several where it speaks of several members."""
         path, kind = tuple(error.instance_path), error.kind
-        if isinstance(kind, Kinds.AdditionalProperties | Kinds.UnevaluatedProperties):
+        sentence = SENTENCES.get(type(kind))
+        if sentence is not None:
+            yield Said(path, *sentence(error, kind, partial(self._around, error)))
+        elif isinstance(kind, Kinds.Required):
+            yield Said((*path, kind.property), f"found no member {shown(kind.property)}", self._missing(error, kind))
+        elif isinstance(kind, (Kinds.AdditionalProperties, Kinds.UnevaluatedProperties)):
             declared = self._declared(self._around(error))
             for at, name in enumerate(kind.unexpected):
                 known = self._known(name if at < GUESSES_MAX else None, declared)
                 yield Said((*path, name), f"found a member {shown(name)}", known)
-        elif isinstance(kind, Kinds.AnyOf | Kinds.OneOfNotValid):
+        elif isinstance(kind, (Kinds.AnyOf, Kinds.OneOfNotValid)):
             yield self._alternatives(error, kind.context, depth)
-        elif isinstance(kind, Kinds.Required):
-            yield Said((*path, kind.property), f"found no member {shown(kind.property)}", self._missing(error, kind))
         elif isinstance(kind, Kinds.PropertyNames):
             name = str(kind.error.instance)
             inner = next(self._said(kind.error, depth))
-            yield Said(
-                (*path, name), f"found a member named {shown(name)}", f"expected another name: {inner.expected[9:]}"
-            )
+            other = f"expected another name: {inner.expected[9:]}"
+            yield Said((*path, name), f"found a member named {shown(name)}", other)
         else:
-            sentence = SENTENCES.get(type(kind))
-            if sentence is None:
-                expected = f"expected what {kind.name} asks for ({one_line(shortened(error.message))})"
-                yield Said(path, finding(error.instance), expected)
-            else:
-                yield Said(path, *sentence(error, kind, self._around(error)))
+            expected = f"expected what {kind.name} asks for ({one_line(shortened(error.message))})"
+            yield Said(path, finding(error.instance), expected)
 
     # ---- members
 

@@ -142,17 +142,18 @@ def one_of(value: Any, options: Sequence[Any]) -> str:
 
 # ---- sentences, by the kind of error: what was found, what was expected
 
-Sentence = Callable[[ValidationError, Any, Schema], tuple[str, str]]
+Around = Callable[[], Schema]  # where in the schema it stands: looked up by those alone who need it
+Sentence = Callable[[ValidationError, Any, Around], tuple[str, str]]
 
 
-def _type(error: ValidationError, kind: Kinds.Type, _around: Schema) -> tuple[str, str]:
+def _type(error: ValidationError, kind: Kinds.Type, _around: Around) -> tuple[str, str]:
     value, exact = error.instance, ""
     if isinstance(value, float) and value.is_integer() and "integer" in kind.types:
         exact = " without a decimal point"  # as draft-04 has it
     return kinded(value), f"expected {either(kind.types)}{exact}"
 
 
-def _enum(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, str]:
+def _enum(error: ValidationError, _kind: Any, _around: Around) -> tuple[str, str]:
     return finding(error.instance), one_of(error.instance, allowed(error))
 
 
@@ -161,7 +162,7 @@ def _limit(words: str) -> Sentence:
 
 
 def _length(words: str) -> Sentence:
-    def sentence(error: ValidationError, kind: Any, _around: Schema) -> tuple[str, str]:
+    def sentence(error: ValidationError, kind: Any, _around: Around) -> tuple[str, str]:
         chars = len(error.instance) if isinstance(error.instance, str) else 0
         return f"found text of {how_many(chars, 'character')}", f"expected {words} {how_many(kind.limit, 'character')}"
 
@@ -169,24 +170,25 @@ def _length(words: str) -> Sentence:
 
 
 def _size(noun: str, words: str) -> Sentence:
-    def sentence(error: ValidationError, kind: Any, _around: Schema) -> tuple[str, str]:
+    def sentence(error: ValidationError, kind: Any, _around: Around) -> tuple[str, str]:
         count = len(error.instance) if isinstance(error.instance, dict | list) else 0
         return f"found {how_many(count, noun)}", f"expected {words} {kind.limit}"
 
     return sentence
 
 
-def _contains(error: ValidationError, _kind: Any, around: Schema) -> tuple[str, str]:
+def _contains(error: ValidationError, _kind: Any, around: Around) -> tuple[str, str]:
     keyword = str(error.schema_path[-1]) if error.schema_path else ""
-    inner = around.get("contains")
+    where = around()
+    inner = where.get("contains")
     what = wanted(inner) or (f"that fit {as_json(inner)}" if inner is not None else "that fit")
     some = "at most" if keyword == "maxContains" else "at least"
-    count = _number(around.get(keyword, 1)) if keyword != "contains" else "1"
+    count = _number(where.get(keyword, 1)) if keyword != "contains" else "1"
     items = len(error.instance) if isinstance(error.instance, list) else 0
     return f"found {how_many(items, 'item')}", f"expected {some} {count} of them to be {what}"
 
 
-def _unique(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, str]:
+def _unique(error: ValidationError, _kind: Any, _around: Around) -> tuple[str, str]:
     seen: dict[bytes, int] = {}
     items = error.instance if isinstance(error.instance, list) else []
     for at, item in enumerate(items):
@@ -199,7 +201,7 @@ def _unique(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, s
     return "found equal items", "expected each item once"
 
 
-def _false(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, str]:
+def _false(error: ValidationError, _kind: Any, _around: Around) -> tuple[str, str]:
     last = error.instance_path[-1] if error.instance_path else None
     above = [str(step) for step in error.schema_path[-2:]]
     if above[-1:] == ["additionalProperties"]:  # jsonschema-rs names the object, not the member
@@ -211,21 +213,21 @@ def _false(error: ValidationError, _kind: Any, _around: Schema) -> tuple[str, st
     return finding(error.instance), "expected nothing: the schema allows no value here"
 
 
-def _more_items(error: ValidationError, kind: Kinds.AdditionalItems, _around: Schema) -> tuple[str, str]:
+def _more_items(error: ValidationError, kind: Kinds.AdditionalItems, _around: Around) -> tuple[str, str]:
     items = len(error.instance) if isinstance(error.instance, list) else 0
     return f"found {how_many(items, 'item')}", f"expected at most {kind.limit}"
 
 
-def _not(error: ValidationError, kind: Kinds.Not, _around: Schema) -> tuple[str, str]:
+def _not(error: ValidationError, kind: Kinds.Not, _around: Around) -> tuple[str, str]:
     return finding(error.instance), f"expected anything but {wanted(kind.schema) or as_json(kind.schema)}"
 
 
-def _several(error: ValidationError, kind: Kinds.OneOfMultipleValid, _around: Schema) -> tuple[str, str]:
+def _several(error: ValidationError, kind: Kinds.OneOfMultipleValid, _around: Around) -> tuple[str, str]:
     fitting = [at + 1 for at, branch in enumerate(kind.context) if not branch]
     return f"{finding(error.instance)} that fits alternatives {listed(fitting)}", "expected exactly one to fit"
 
 
-def _unevaluated_items(error: ValidationError, kind: Any, _around: Schema) -> tuple[str, str]:
+def _unevaluated_items(error: ValidationError, kind: Any, _around: Around) -> tuple[str, str]:
     texts = ", ".join(one_line(shortened(str(item), 20)) for item in kind.unexpected[:LISTED_MAX])
     items = len(error.instance) if isinstance(error.instance, list) else 0
     return f"found {how_many(items, 'item')}", f"expected none that the schema does not describe, like {texts}"
