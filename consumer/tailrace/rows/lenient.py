@@ -49,13 +49,18 @@ def _loses(kind: Kind, value: Any) -> bool:
     return False
 
 
-def findings(reasons: Sequence[Reason], original: dict[str, Any], stored: dict[str, Any], inside: str) -> str:
+def findings(reasons: Sequence[Reason], pairs: Sequence[tuple[str, Any, Any]]) -> str:
     """Return reasons as JSON text. They speak of the original; what of it is not stored, they do not show either.
 
-    `inside` is the JSON path of the event, `$` where it is not enclosed in another.
+    `pairs` are (JSON path, original, as stored): the event, and what it is enclosed in.
     """
-    if stored is not original:
-        secret = [inside + path[1:] for path in _altered(original, stored, ())]
+    secret = [
+        inside + path[1:]
+        for inside, original, stored in pairs
+        if stored is not original
+        for path in _altered(original, stored, ())
+    ]
+    if secret:
         reasons = [reason._replace(message=HIDDEN) if _shows(reason, secret) else reason for reason in reasons]
     return msgspec.json.encode([reason._asdict() for reason in reasons]).decode()
 
@@ -63,7 +68,11 @@ def findings(reasons: Sequence[Reason], original: dict[str, Any], stored: dict[s
 def _shows(reason: Reason, secret: Sequence[str]) -> bool:
     if reason.keyword in NAMES_ONLY:
         return False
-    return any(path == reason.path or path.startswith((f"{reason.path}.", f"{reason.path}[")) for path in secret)
+    return any(_leads_to(path, reason.path) or _leads_to(reason.path, path) for path in secret)
+
+
+def _leads_to(path: str, below: str) -> bool:
+    return below.startswith(path) and below[len(path) :][:1] in {"", ".", "["}
 
 
 def _altered(before: Any, after: Any, path: tuple[str | int, ...]) -> Iterator[str]:

@@ -28,6 +28,7 @@ from tailrace.settings import Privacy, SettingsError
 CACHE_ENTRIES: Final = 8192
 CACHED_CHARS_MAX: Final = 256
 SECRET_BYTES_MIN: Final = 16
+PERSONS: Final = ("user_id", "session_id")  # fields of the contract: each is altered everywhere, or nowhere
 DIGEST_TEXT: Final = b"tailrace: which keys these are"
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _PSEUDONYM: Final = "{}:[A-Za-z0-9_-]{{43}}"
@@ -135,7 +136,7 @@ def _compiled(changes: Mapping[Path, Change]) -> Change:
 
 
 def _list(values: list[Any], change: Change) -> list[Any]:
-    new = [change(value) for value in values]
+    new = list(map(change, values))  # no frame of its own for each level: limits let 250 be open
     return new if any(one is not old for one, old in zip(new, values, strict=True)) else values
 
 
@@ -158,8 +159,7 @@ def _members(value: dict[str, Any], changes: Iterable[tuple[str, Change]]) -> di
 def masking(section: Privacy, book: Book, read: Callable[[str], bytes]) -> Masking | None:
     """Return the mask that settings ask for, None where nothing is altered. Raises SettingsError, and as `read`."""
     contract = Contract(book.contract)
-    # What stands around a payload may hold it whole, where the payload is deeper than one member.
-    roots: list[Path] = [(), *(path for path in contract.payload_paths if len(path) > 1)]
+    roots = _roots(contract)
     changes: dict[Path, Change] = {}
     digest = hashlib.sha256()
     if section.anonymise_ip:
@@ -167,14 +167,37 @@ def masking(section: Privacy, book: Book, read: Callable[[str], bytes]) -> Maski
         changes |= {(*root, *path): addresses for root in roots for path in contract.paths["ip"]}
         digest.update(orjson.dumps(["ip", section.ip_v4_bits, section.ip_v6_bits, book.contract.ip]))
         _readable(contract, contract.paths["ip"], "[contract] ip")
+        for path in contract.paths["ip"]:
+            if any(_begins(payload, path) for payload in contract.payload_paths):
+                raise SettingsError(f"[contract] ip: {'.'.join(path)} is where [contract] payload stands")
     if section.pseudonyms:
         pseudonyms = Pseudonyms(*_keys(section, read))
-        paths = [tuple(path.split(".")) for path in section.pseudonyms]
-        _readable(contract, paths, _PATHS)
+        paths = _with_others([tuple(path.split(".")) for path in section.pseudonyms], contract)
+        _readable(contract, list(paths), _PATHS)
         _fits(contract, book, paths)
         changes |= {(*root, *path): pseudonyms for root in roots for path in paths}
-        digest.update(orjson.dumps(["pseudonyms", section.pseudonyms, pseudonyms.digest]))
+        digest.update(orjson.dumps(["pseudonyms", sorted(paths), roots, pseudonyms.digest]))
     return Masking(changes, digest.hexdigest()) if changes else None
+
+
+def _roots(contract: Contract) -> list[Path]:
+    """Return where in a whole event paths begin: there, and where a payload may be kept whole beside its columns.
+
+    That is one deeper than one member, or one that is not the first of several.
+    """
+    payloads = contract.payload_paths
+    return [(), *(path for path in payloads if len(path) > 1 or len(payloads) > 1)]
+
+
+def _with_others(paths: Sequence[Path], contract: Contract) -> dict[Path, Path]:
+    """Return paths, each with the one that was given: a person's id is altered wherever the contract may find it."""
+    out = {path: path for path in paths}
+    for path in paths:
+        inside = [path[len(payload) :] for payload in contract.payload_paths if _begins(path, payload)]
+        for own in (contract.paths[name] for name in PERSONS):
+            if any(one in own for one in (path, *inside)):
+                out = dict.fromkeys(own, path) | out
+    return out
 
 
 def _keys(section: Privacy, read: Callable[[str], bytes]) -> tuple[dict[str, bytes], str]:
@@ -213,17 +236,19 @@ def _readable(contract: Contract, paths: Sequence[Path], where: str) -> None:
                 raise SettingsError(f"{where}: {shown} is where the contract finds {name}, which is never altered")
 
 
-def _fits(contract: Contract, book: Book, paths: Sequence[Path]) -> None:
+def _fits(contract: Contract, book: Book, paths: Mapping[Path, Path]) -> None:
     """Refuse a path whose altered value some column of the book could not hold."""
     pages = [book.page(one, version) for one in book.types() for version in book.versions(one)]
     tables = {page.table.name: page for page in pages if page is not None}
-    for path in paths:
+    for path, given in paths.items():
         inside = [path[len(payload) :] for payload in contract.payload_paths if _begins(path, payload)]
-        for one in (path, *inside):
+        for one in (*inside, *((*root, *path) for root in _roots(contract))):
             for page in tables.values():
                 kind = _unfit(Struct(page.fields), one)
                 if kind is not None:
-                    found = f"{'.'.join(path)} is {described(kind)} in {page.event_type}"
+                    more = "" if path == given else f" (with {'.'.join(given)}, of one field of the contract)"
+                    place = one if len(one) > len(path) else path
+                    found = f"{'.'.join(place)}{more} is {described(kind)} in {page.event_type}"
                     raise SettingsError(f"{_PATHS}: {found}, expected text: what replaces it fits no other column")
 
 

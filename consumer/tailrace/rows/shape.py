@@ -23,7 +23,7 @@ from tailrace.rows.route import routed
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import TIME, Page
 from tailrace.schema.contract import FIELDS, LIFTED, Contract, Path, find, held_path, look, shown
-from tailrace.schema.validate import broken, judge
+from tailrace.schema.validate import WHOLE_EVENTS_MAX, broken, judge
 from tailrace.settings import Limits
 
 _PAYLOAD_FIELDS: Final = tuple(name for name in FIELDS if name not in {"event_type", "schema_version"})
@@ -112,7 +112,7 @@ class Shape:
     def _drop(self, group: Group, guilty: Collection[int], refused: list[Refused], *, explain: bool) -> None:
         for at in sorted(guilty):
             event, outer = group.events[at], group.outers[at]
-            reasons = self.explain(event, outer) if explain else ()
+            reasons = self.explain(event, outer, group.indexes[at]) if explain else ()
             refused.append(Refused(group.records[at], group.indexes[at], event, outer, group.batches[at], reasons))
         group.remove(guilty)
 
@@ -139,10 +139,10 @@ class Shape:
         event_times, _ = times.column(self._read["event_time"](group))
         return self._table_rows(group, tenants, event_times, [one.reasons for one in kept]), others
 
-    def explain(self, event: dict[str, Any], outer: dict[str, Any]) -> tuple[Reason, ...]:
-        """Return every reason to refuse one event, none when it is sound."""
+    def explain(self, event: dict[str, Any], outer: dict[str, Any], index: int = 0) -> tuple[Reason, ...]:
+        """Return every reason to refuse one event, none when it is sound. `index`: its place in its record."""
         reasons = [*self._contract_reasons(event, outer)]
-        broken = judge(self.page.judge, [event]) if self.page.judge else {}
+        broken = judge(self.page.judge, [event], whole=index < WHOLE_EVENTS_MAX) if self.page.judge else {}
         found = broken[0] if broken else columns.misfits(self.page.fields, event)
         inside = self._inside(outer)
         around = self._entities.reasons(event, outer, inside) if self._entities else ()
@@ -236,9 +236,7 @@ class Shape:
         if marks:
             known["redrive_of"] = pa.array([mark.row_id if mark else None for mark in marks], pa.string())
         if reasons:
-            inside = map(self._inside, whole.outers)
-            found = map(lenient.findings, reasons, whole.events, group.events, inside)
-            known["findings"] = pa.array(found, pa.string())
+            known["findings"] = pa.array(map(lenient.findings, reasons, self._altered(whole, group)), pa.string())
         schema = page.table.schema
         known |= zip(schema.names[-len(members) :] if members else (), members, strict=True)
         self._enrich(known, whole)
@@ -260,6 +258,14 @@ class Shape:
         events = outers if group.outers is group.events else [mask(self._payload(outer)) for outer in outers]
         batches = [batch and mask(batch) for batch in group.batches]
         return group._replace(events=events, outers=outers, batches=batches)
+
+    def _altered(self, whole: Group, stored: Group) -> list[list[tuple[str, Any, Any]]]:
+        """Return what each event was and will be, with where it stands; self-describing ones with all around them."""
+        inner = zip(map(self._inside, whole.outers), whole.events, stored.events, strict=True)
+        if not self.enclosed:
+            return [[one] for one in inner]
+        outer = zip(repeat("$"), whole.outers, stored.outers)
+        return [list(both) for both in zip(inner, outer, strict=True)]
 
     def _enrich(self, known: dict[str, pa.Array], whole: Group) -> None:
         """Run the steps in order over the columns so far, and add what they make."""

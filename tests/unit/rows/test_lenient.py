@@ -209,11 +209,29 @@ def test_a_finding_about_the_whole_is_hidden_when_a_part_is_secret() -> None:
         Reason("schema", "type", "$.a.b[1]", "found 1"),
         Reason("schema", "type", "$.a2", "other"),
     ]
-    told = [one["message"] for one in json.loads(findings(reasons, before, after, "$"))]
+    told = [one["message"] for one in json.loads(findings(reasons, [("$", before, after)]))]
     assert told == [HIDDEN, "`d` is missing", HIDDEN, "found 1", "other"]
-    assert HIDDEN not in findings(reasons, before, before, "$")
+    assert HIDDEN not in findings(reasons, [("$", before, before)])
+    assert HIDDEN in findings([Reason("schema", "type", "$.c.v4", "secret")], [("$", {"c": {"v4": 1}}, {"c": None})])
     outside = [Reason("schema", "type", "$.data.a.b[0]", "secret")]
-    assert HIDDEN in findings(outside, before, after, "$.data")
+    assert HIDDEN in findings(outside, [("$.data", before, after)])
+
+
+def test_what_is_around_a_self_describing_event_is_hidden_too() -> None:
+    thing = closed({"mail": {"type": "string", "pattern": "^a"}})
+    schemas = {("com.acme.person", "1-0-0"): thing, ("com.acme.order", "1-0-0"): closed({"id": STR})}
+
+    def mask(event: dict[str, Any]) -> dict[str, Any]:
+        around = {"contexts": [{**one, "data": {"mail": "0123"}} for one in event.get("contexts", ())]}
+        return event | (around if "contexts" in event else {})
+
+    treatment = TREATMENT._replace(verdict=verdicts(Verdicts(lenient=("*",))), mask=mask)
+    person = {"schema": "iglu:com.acme/person/jsonschema/1-0-0", "data": {"mail": "tom@example.org"}}
+    order = {"schema": "iglu:com.acme/order/jsonschema/1-0-0", "data": {"id": 1}, "contexts": [person]}
+    (row,) = stored(ran(pipeline(schemas, treatment=treatment), order))
+    assert found(row) == [("schema", "type", "$.data.id"), ("schema", "pattern", "$.contexts[0].data.mail")]
+    assert json.loads(row["findings"])[1]["message"] == HIDDEN
+    assert "tom@" not in str(row)
 
 
 def test_unfit_members_are_named() -> None:

@@ -223,6 +223,40 @@ def test_a_type_without_a_schema_is_altered_too() -> None:
     assert json.loads(row["extra"])["email"] == pseudonym("a@b.example")
 
 
+@pytest.mark.parametrize("path", ["user_id", "data.userId"])
+def test_a_persons_id_is_altered_wherever_the_contract_finds_it(path: str) -> None:
+    book = Book(settings.Contract(unknown_types="store"), {("visit", "1-0-0"): VISIT})
+    events = [{"type": "visit", "user_id": "u1"}, {"type": "other", "userId": "u1"}, {"type": "other", "user_id": 7}]
+    around = {"schema": "iglu:com.acme/visit/jsonschema/1-0-0", "data": {"type": "visit"}, "userId": "u1"}
+    found = rows(mask(path, book=book), *events, around, book=book)
+    assert [row["user_id"] for row in found] == [pseudonym("u1")] * 2 + [pseudonym("7"), pseudonym("u1")]
+
+
+def test_a_second_payload_is_altered_where_it_is_kept_whole() -> None:
+    book = Book(settings.Contract(payload=("data", "payload")), {("visit", "1-0-0"): VISIT})
+    event = {
+        "schema": "iglu:com.acme/visit/jsonschema/1-0-0",
+        "data": {"type": "visit", "email": "a@b.example"},
+        "payload": {"email": "c@d.example"},
+    }
+    (row,) = rows(mask("email", book=book), event, book=book)
+    assert (row["email"], json.loads(row["extra"])["$event"]["payload"]) == (
+        pseudonym("a@b.example"),
+        {"email": pseudonym("c@d.example")},
+    )
+
+
+def test_as_deep_as_the_limits_allow() -> None:
+    value: Any = "deep"
+    for _ in range(248):
+        value = [value]
+    masked = mask("open.below")({"open": [{"below": value}]})
+    for _ in range(248):
+        (value,) = value
+    assert value == "deep"
+    assert pseudonym("deep") in str(masked)
+
+
 # ---- refusals
 
 
@@ -236,13 +270,30 @@ def test_a_type_without_a_schema_is_altered_too() -> None:
         (("tenant",), "tenant is where the contract finds tenant, which is never altered"),
         (("tenant_id.x",), "tenant_id.x is where the contract finds tenant"),
         (("timestamp",), "timestamp is where the contract finds event_time"),
+        (("user_id",), r"userId \(with user_id, of one field of the contract\) is integer in signup"),
     ],
 )
 def test_a_path_that_no_column_could_hold_is_refused(paths: tuple[str, ...], expected: str) -> None:
+    both = closed({"type": {"const": "signup"}, "user_id": TEXT, "userId": {"type": "integer"}})
+    book = Book(
+        settings.Contract(), {("visit", "1-0-0"): VISIT} | ({("signup", "1-0-0"): both} if "user" in expected else {})
+    )
     with pytest.raises(SettingsError, match=expected) as caught:
-        mask(*paths)
+        mask(*paths, book=book)
     assert str(caught.value).startswith("[privacy] pseudonyms: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_payload_is_looked_at_wherever_it_stands_whole() -> None:
+    outer = closed({"type": {"const": "visit"}, "wrap": closed({"data": closed({"email": {"type": "integer"}})})})
+    with pytest.raises(SettingsError, match=r"wrap\.data\.email is integer in visit, expected text"):
+        mask("email", book=Book(settings.Contract(payload=("wrap.data",)), {("visit", "1-0-0"): outer}))
+
+
+def test_a_payload_is_no_address() -> None:
+    book = Book(settings.Contract(payload=("wrap.data",), ip=("wrap",)), {("visit", "1-0-0"): VISIT})
+    with pytest.raises(SettingsError, match=r"\A\[contract\] ip: wrap is where \[contract\] payload stands\Z"):
+        mask(anonymise_ip=True, book=book)
 
 
 def test_every_major_is_looked_at() -> None:
