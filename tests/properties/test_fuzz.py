@@ -207,6 +207,9 @@ WORST = {
     "a long ip": _filled(b"1.", SEEN + b'"ip":"', b'"}'),
     "things of no kind": _filled(b'"x"', SEEN + b'"things":[', b"]}", b","),
     "things of the wrong kind": _filled(b'{"kind":"b"}', SEEN + b'"things":[', b"]}", b","),
+    "events full of things of no kind": _filled(
+        SEEN + b'"things":[' + b",".join([b'"x"'] * 400) + b"]}", b"[", b"]", b","
+    ),
     "items that break their schema": _filled(b'{"qty":"x"}', CLICK + b'"items":[', b"]}", b","),
     "items no column can hold": _filled(b'{"qty":9223372036854775808}', CLICK + b'"items":[', b"]}", b","),
     "many events": _filled(b'{"type":"open"}', b"[", b"]", b","),

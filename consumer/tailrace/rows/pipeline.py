@@ -104,7 +104,7 @@ class Pipeline:
             left = {(id(one.record), one.at) for one in still}
             refused = [one for one in refused if (id(one.record), one.at) in left]
         if older:
-            refused = [one._replace(reasons=shape.explain(one.event, one.outer)) for one in refused]
+            refused = [one._replace(reasons=shape.explain(one.event, one.outer, one.at)) for one in refused]
         return several, refused
 
     def _older(self, page: Page) -> list[str]:

@@ -203,6 +203,13 @@ def test_one_record_brings_a_bounded_number_of_unknown_types() -> None:
     assert pipeline()(records(crowd)).rejected == 300
 
 
+def test_far_back_in_a_record_an_event_has_one_reason_of_its_schema() -> None:
+    bad = click(tenant=7, path=3, target={})
+    rows = rejected(pipeline()(records([bad] * 101)))
+    assert [len(row["reasons"]) for row in rows] == [3] * 100 + [2]
+    assert rows[100]["reasons"] == rows[0]["reasons"][:2]
+
+
 def test_no_tenant_is_the_default_one() -> None:
     outcome = pipeline(default_tenant="house")(records(click(), click(tenant=""), {"type": "open", "tenant": None}))
     assert [row["tenant"] for row in stored(outcome)] == ["house"] * 3
