@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane, Say
-from tailrace.commit.ports import Sink
+from tailrace.commit.ports import Sink, WorldDenied, WorldError
 from tailrace.nouns import START, Outcome, Reason, Record
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
@@ -97,10 +97,9 @@ class Shard:
             for records in (part.records[:half], part.records[half:]):
                 self._process(part_of(records))
             return
-        self._hand_over(part, outcome)
+        self._take(part, self._once(part, outcome))
 
-    def _hand_over(self, part: Part, outcome: Outcome) -> None:
-        outcome = self._once(part, outcome)
+    def _take(self, part: Part, outcome: Outcome) -> None:
         self._say(
             "processed", records=len(part.records), bytes=part.bytes, last=part.records[-1].arrival_ms, outcome=outcome
         )
@@ -125,7 +124,13 @@ class Shard:
             if self.state != "fill":
                 return
             for single in group:
-                self._hand_over(single, self._carefully(single.records[0], single.last))
+                outcome = self._carefully(single.records[0], single.last)
+                try:
+                    outcome = self._once(single, outcome)
+                except (WorldError, WorldDenied):
+                    noting.suspect(())  # no record is to blame for a service that is away
+                    raise
+                self._take(single, outcome)
             self._careful_records += len(group)
             if self._careful_records >= CAREFUL_RECORDS_MAX:
                 self._careful_records = 0

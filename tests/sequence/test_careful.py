@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from faults import real
+from faults.repeated import AGAIN, click
 from sequence.play import END, STOP, TICK, Feed, Play
 from support.memory_sink import INTERNAL
+from support.simulated_world import Fault
 from tailrace.commit.plan import Item
 from tailrace.nouns import mark
 
@@ -82,6 +85,20 @@ def test_no_record_is_blamed_for_what_its_plan_met(kind: str) -> None:
     assert play.world.item.suspect == ()
     play.child(Feed(2), END)
     assert play.stored() == ["100/0/0", "100/1/0"]
+
+
+@pytest.mark.parametrize("data", [click("a"), AGAIN], ids=["claimed", "sent again"])
+def test_no_record_is_blamed_for_a_table_that_is_away(data: bytes) -> None:
+    play = Play(data, item=OFTEN, kind=real.REAL, dedup="table")
+    away: dict[tuple[str, int], Fault] = {
+        (kind, n): "fail" for kind in ("claim", "swap.redriven") for n in range(1, 100)
+    }
+    for _ in range(4):
+        assert play.child(Feed(1), strikes=away)[-2:] == ["Suspected", "Suspected"]
+        assert "WorldError" in play.end
+        assert (play.world.item.suspect, play.world.item.hot, play.world.item.poison) == ((), (), ())
+    play.child(Feed(1), END)
+    assert [row.partition(":")[0] for row in play.stored()] == ["click/v1"]
 
 
 def test_a_large_part_is_cut_so_that_its_commit_comes_soon() -> None:

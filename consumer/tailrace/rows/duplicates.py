@@ -21,6 +21,7 @@ from tailrace.schema.book import QUARANTINE
 DUPLICATE: Final = "duplicate"
 REDRIVEN: Final = "redriven"
 KEY_BYTES: Final = 16
+MARK_CHARS_MAX: Final = 128  # a store's keys have an end
 
 
 class Keyed(NamedTuple):
@@ -55,10 +56,22 @@ def redriven_keys(rows: Sequence[Rows], epoch: str) -> list[Keyed]:
         if column.null_count < len(column):
             some = batch.filter(column.is_valid())
             out += [
-                Keyed(f"redriven/{epoch}/{mark}", position, row_id)
+                Keyed(redriven_key(epoch, mark), position, row_id)
                 for mark, position, row_id in _texts(some, "redrive_of", "position", "row_id")
             ]
     return out
+
+
+def redriven_key(epoch: str, mark: str) -> str:
+    """Return the key of a mark."""
+    return f"redriven/{epoch}/{_plain(mark)}"
+
+
+def _plain(mark: str) -> str:
+    """Return a mark as it can be part of a key; one that was made up by somebody else may be anything."""
+    if len(mark) <= MARK_CHARS_MAX and mark.isascii():
+        return mark
+    return blake2b(mark.encode(), digest_size=KEY_BYTES).hexdigest()
 
 
 def wanted(found: Iterable[Keyed]) -> dict[str, str]:

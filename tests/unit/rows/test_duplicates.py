@@ -95,6 +95,15 @@ def test_rows_that_were_sent_again_have_the_key_of_their_first_reject() -> None:
     assert one.row_id == stored(outcome)[0]["row_id"]
 
 
+@pytest.mark.parametrize("mark", ["x" * 5000, "é" * 20, ""])
+def test_a_made_up_mark_makes_a_key_that_a_store_can_hold(mark: str) -> None:
+    outcome = pipeline()([record(wrap(Redriven(mark, "e"), b'{"eventType":"click"}'))])
+    (one,) = redriven_keys(outcome.rows, EPOCH)
+    assert one.key.isascii()
+    assert len(one.key) < 1024
+    assert stored(outcome)[0]["redrive_of"] == mark
+
+
 def test_mended_bytes_that_hold_several_events_give_each_a_key_of_its_own() -> None:
     outcome = pipeline()([again(b'[{"eventType":"click"},{"eventType":"click","path":7},{"eventType":"click"}]')])
     holds(outcome)
