@@ -340,9 +340,8 @@ class Lane:
         try:
             return [flight.result() for flight in flights]
         finally:
-            for flight in flights:
-                flight.cancel()
-            wait(flights)  # nothing of this plan may still be under way when its owner goes on or gives up
+            begun = [flight for flight in flights if not flight.cancel()]  # of the others a closed pool never tells
+            wait(begun)  # nothing of this plan may still be under way when its owner goes on or gives up
 
     def _put(self, name: str, body: Body, chain: int, generation: int, whole: Patience) -> bool:
         patience = whole.part()

@@ -18,7 +18,7 @@ from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Item, commit_name
 from tailrace.commit.ports import WorldError
-from tailrace.nouns import mark
+from tailrace.nouns import Record, mark
 
 
 @contextmanager
@@ -208,3 +208,20 @@ def test_a_plan_that_was_found_open_comes_before_another_edition() -> None:
     write(world, Item(generation=1, plan=plan(chain=1)))
     with opened(world) as lane, pytest.raises(RuntimeError, match="between plans only"):
         lane.adopt(MemorySink(5), ())
+
+
+def test_who_closes_in_the_middle_of_a_plan_leaves_no_thread_behind() -> None:
+    place = HeldPlace()
+    lane = World(place).lane(rows=1)
+    lane.open()
+    records = [*ones(1, 2), Record(b"bad", "3", 0, 0)]  # three objects and two threads
+    lane.add(part_of(records), MemoryPipeline()(records), 0)
+    lane.cut("now")
+    while lane._uploads._work_queue.qsize() != 1:
+        assert lane._flight is not None
+        assert not lane._flight.done()
+    lane.close()
+    place.go.set()
+    for thread in lane._worker._threads:
+        thread.join(10)
+        assert not thread.is_alive()
