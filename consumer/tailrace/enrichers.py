@@ -23,7 +23,7 @@ from tailrace.rows.enrich.referer import Referer
 from tailrace.rows.enrich.tenant import Tenant
 from tailrace.rows.enrich.url import Url
 from tailrace.rows.enrich.user_agent import UserAgent
-from tailrace.schema.book import ENVELOPE
+from tailrace.schema.book import ENVELOPE, BookError
 from tailrace.settings import Enrich, SettingsError
 
 GROUP: Final = "tailrace.enrichers"
@@ -75,6 +75,8 @@ def _of_file(key: str, uri: str, read: Read, make: Callable[[bytes], Made]) -> M
         raise SettingsError(f"[enrich] {key}: found none, expected a file for the step that reads it")
     try:
         return make(read(uri))
+    except BookError as error:  # there is no such file
+        raise SettingsError(f"[enrich] {key}: {error}") from None
     except ValueError as error:
         raise SettingsError(f"[enrich] {key}: {uri}: {error}") from None
 
@@ -113,10 +115,10 @@ def _plug_in(point: EntryPoint, options: Mapping[str, str]) -> Enricher:
     where = f"{_STEPS}: {point.name} of {_origin(point)}"
     try:
         inner = point.load()(options)
-    except Exception as error:  # noqa: BLE001 - whatever another's code raises, it cannot be used
+        inputs, outputs = getattr(inner, "inputs", None), getattr(inner, "outputs", None)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another's code raises, it cannot be used
         message = str(error).partition("\n")[0]
         raise SettingsError(f"{where} cannot be made: {type(error).__name__}: {message}") from None
-    inputs, outputs = getattr(inner, "inputs", None), getattr(inner, "outputs", None)
     if not isinstance(inputs, tuple) or not inputs or not all(isinstance(name, str) for name in inputs):
         raise SettingsError(f"{where}: its inputs: found {inputs!r}, expected one column's name or more, as a tuple")
     if not isinstance(outputs, pa.Schema) or not outputs.names or "" in outputs.names:
@@ -130,6 +132,8 @@ def _plug_in(point: EntryPoint, options: Mapping[str, str]) -> Enricher:
             raise SettingsError(f"{where}: its column {field.name} is one of tailrace's own, expected another name")
         if not _storable(field.type):
             raise SettingsError(f"{where}: its column {field.name} is of type {field.type}, which no file can hold")
+        if not _nullable(field):
+            raise SettingsError(f"{where}: its column {field.name} is declared as never null, expected one that may be")
     return Guarded(inner, point.name, _origin(point))
 
 
@@ -145,6 +149,13 @@ def _storable(kind: pa.DataType) -> bool:
     types = pa.types
     plain = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_binary, types.is_date32)
     return any(is_one(kind) for is_one in plain) or types.is_timestamp(kind) or types.is_decimal128(kind)
+
+
+def _nullable(field: pa.Field) -> bool:
+    """Say whether a field and all below it may be null: a null that is declared away breaks the writing of a file."""
+    kind = field.type
+    below = list(kind) if pa.types.is_struct(kind) else [kind.value_field] if pa.types.is_list(kind) else []
+    return field.nullable and all(map(_nullable, below))
 
 
 def _distinct(made: list[Enricher]) -> None:

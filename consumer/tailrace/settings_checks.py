@@ -44,12 +44,12 @@ def _source_is_good(uri: str) -> bool:
 
 
 def _paths_are_good(paths: tuple[str, ...]) -> bool:
-    return all(path.strip() and all(part for part in path.split(".")) for path in paths)
+    return all(part and part == part.strip() for path in paths for part in path.split("."))
 
 
 _ENDPOINTS: Check = (lambda text: not text or bool(_ENDPOINT.fullmatch(text)), "http://host:port or https://host")
 _MORE_THAN_0: Check = (lambda value: 0 < value < math.inf, "more than 0")
-_PATHS: Check = (_paths_are_good, "dotted paths without empty parts")
+_PATHS: Check = (_paths_are_good, "dotted paths without empty parts, or spaces around one")
 _PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
 
 CHECKS: Mapping[str, Check] = {

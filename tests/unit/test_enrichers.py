@@ -16,7 +16,7 @@ from support.geo import database
 from support.pipelines import OPEN, pipeline, records, stored
 from tailrace import enrichers
 from tailrace.rows.treatment import Treatment
-from tailrace.schema.book import ENVELOPE
+from tailrace.schema.book import ENVELOPE, BookError
 from tailrace.settings import Enrich, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,13 @@ ALL = ("user_agent", "bot", "url", "referer", "geo", "tenant", "fingerprint")
 
 def built(*steps: str, **keys: Any) -> Treatment:
     section = Enrich(**({"steps": steps, "geo": "geo.mmdb", "tenants": "tenants.json"} | keys))
-    return Treatment(enrichers=enrichers.built(section, FILES.__getitem__))
+    return Treatment(enrichers=enrichers.built(section, read))
+
+
+def read(uri: str) -> bytes:
+    if uri not in FILES:
+        raise BookError(f"{uri}: no such file")
+    return FILES[uri]
 
 
 def test_all_steps_fill_the_columns_of_the_envelope() -> None:
@@ -84,7 +90,8 @@ def test_files_are_read_where_they_are_named() -> None:
         (("url", "bot", "url"), {}, "url stands twice, expected once"),
         (("geo",), {"geo": ""}, r"\[enrich\] geo: found none, expected a file"),
         (("tenant",), {"tenants": "geo.mmdb"}, r"\[enrich\] tenants: geo.mmdb: no JSON"),
-        (("geo",), {"geo": "tenants.json"}, r"\[enrich\] geo: tenants.json: no MaxMind DB"),
+        (("geo",), {"geo": "tenants.json"}, r"\[enrich\] geo: tenants.json: found 18 bytes that are no MaxMind DB\Z"),
+        (("geo",), {"geo": "absent"}, r"\[enrich\] geo: absent: no such file\Z"),
         (("referer",), {"referers": "tenants.json"}, r"\[enrich\] referers: tenants.json: found the class 'none'"),
         (("url",), {"options": ("url.x=1",)}, r"\[enrich\] options: found 'url.x=1', expected a plug-in"),
     ],
@@ -153,6 +160,14 @@ def test_options_reach_their_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"outputs": pa.schema([("mine", pa.null())])}, "its column mine is of type null, which no file can hold"),
         ({"outputs": pa.schema([("mine", pa.struct([]))])}, "which no file can hold"),
         ({"outputs": pa.schema([("mine", pa.string()), ("mine", pa.string())])}, "both make the column mine"),
+        (
+            {"outputs": pa.schema([pa.field("mine", pa.string(), nullable=False)])},
+            "its column mine is declared as never",
+        ),
+        (
+            {"outputs": pa.schema([("mine", pa.list_(pa.struct([pa.field("a", pa.int8(), nullable=False)])))])},
+            "its column mine is declared as never null",
+        ),
         ({"digest": 7}, "its digest: expected text"),
     ],
 )
@@ -170,7 +185,10 @@ def raises(_options: Any) -> Any:
 
 
 def test_a_plug_in_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_points(monkeypatch, Point("mine", raises), EntryPoint("gone", "no.such:thing", enrichers.GROUP))
+    leaving = Point("leaving", lambda _options: sys.exit("no licence"))
+    with_points(monkeypatch, Point("mine", raises), EntryPoint("gone", "no.such:thing", enrichers.GROUP), leaving)
+    with pytest.raises(SettingsError, match="leaving of made:leaving cannot be made: SystemExit: no licence"):
+        built("leaving")
     with pytest.raises(SettingsError, match=r"mine of made:mine cannot be made: ImportError: no such\Z"):
         built("mine")
     with pytest.raises(SettingsError, match=r"gone of no\.such:thing cannot be made: ModuleNotFoundError"):

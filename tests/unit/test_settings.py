@@ -125,6 +125,10 @@ def test_every_key_is_a_variable_too(section: str, key: str) -> None:
         ("[serve]\nport = 70000", "[serve] port: expected 0 to 65535, found 70000"),
         ('[contract]\ntenant = "a"', '[contract] tenant: expected a list of text, found "a"'),
         ('[contract]\ntenant = ["a..b"]', "[contract] tenant: expected dotted paths without empty parts"),
+        (
+            '[privacy]\npseudonyms = ["email "]',
+            "[privacy] pseudonyms: expected dotted paths without empty parts, or spaces",
+        ),
         ("[contract]\nevent_type = []", "[contract] event_type: expected one dotted path or more, found []"),
         ('[aws]\ns3_endpoint = "localhost:1"', "[aws] s3_endpoint: expected http://host:port or https://host"),
         ("[flush\n", "no TOML: "),

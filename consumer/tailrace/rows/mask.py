@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 
 from tailrace.rows.enrich.addresses import address
-from tailrace.schema.book import Book
+from tailrace.schema.book import Book, BookError
 from tailrace.schema.contract import Contract, Path
 from tailrace.schema.kinds import BOOLEAN, JSON, TEXT, Kind, Leaf, List, Struct, described
 from tailrace.settings import Privacy, SettingsError
@@ -207,6 +207,8 @@ def _keys(section: Privacy, read: Callable[[str], bytes]) -> tuple[dict[str, byt
         raise SettingsError("[privacy] keys: found none, expected a file of secrets for [privacy] pseudonyms")
     try:
         document = orjson.loads(read(section.keys))
+    except BookError as error:  # there is no such file
+        raise SettingsError(f"[privacy] keys: {error}") from None
     except orjson.JSONDecodeError:
         raise SettingsError(f"{where}: no JSON") from None
     if not isinstance(document, dict) or not document:

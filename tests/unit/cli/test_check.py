@@ -188,7 +188,7 @@ def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
 def test_a_file_that_a_step_needs_is_asked_for(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     environ = {"TAILRACE_ENRICH_STEPS": "tenant", "TAILRACE_ENRICH_TENANTS": "absent.json"}
-    assert schemas.check(status=1, environ=environ)[0].startswith("absent.json no such file")
+    assert schemas.check(status=1, environ=environ)[0].startswith("[enrich] tenants absent.json: no such file")
 
 
 def test_json_has_stable_keys(schemas: Schemas) -> None:

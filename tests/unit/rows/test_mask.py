@@ -17,7 +17,7 @@ from tailrace import settings
 from tailrace.rows.mask import Addresses, Key, Masking, Pseudonyms, masking
 from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.treatment import Treatment
-from tailrace.schema.book import Book
+from tailrace.schema.book import Book, BookError
 from tailrace.settings import Privacy, SettingsError
 
 SECRETS = {"k1": bytes(range(32)), "k2": bytes(range(32, 64))}
@@ -327,6 +327,14 @@ def test_keys_that_are_none_are_refused_and_never_shown(file: bytes, change: dic
         masking(section, BOOK, {"keys.json": file}.__getitem__)
     assert "c2Vj" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_keys_that_is_absent_names_its_setting() -> None:
+    def absent(uri: str) -> bytes:
+        raise BookError(f"{uri}: no such file")
+
+    with pytest.raises(SettingsError, match=r"\A\[privacy\] keys: keys.json: no such file\Z"):
+        masking(Privacy(pseudonyms=("email",), keys="keys.json", key="k1"), BOOK, absent)
 
 
 def test_nothing_to_alter_is_no_mask() -> None:

@@ -33,8 +33,8 @@ class Geo:
         """Take a database. Raises ValueError, one line, for what is none."""
         try:
             self._reader = maxminddb.open_database(io.BytesIO(data), maxminddb.MODE_FD)
-        except _UNREADABLE as error:
-            raise ValueError(f"no MaxMind DB: {str(error).splitlines()[0] if str(error) else 'unusable'}") from None
+        except _UNREADABLE:  # what the library says names our buffer, and no more
+            raise ValueError(f"found {len(data)} bytes that are no MaxMind DB") from None
         self.digest = f"maxminddb {version('maxminddb')}, {hashlib.sha256(data).hexdigest()}"
         self._place = lru_cache(CACHE_ENTRIES)(self._uncached)
 

@@ -27,7 +27,7 @@ class Guarded:
         count = len(columns[self.inputs[0]])
         try:
             made = self._inner(MappingProxyType(dict(columns)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Its own words stand in the traceback, not here: they may hold what an event did, and this is logged.
             raise PluginError(f"{self._called} raised {type(error).__name__}") from error
         if not isinstance(made, Mapping):

@@ -60,7 +60,7 @@ def test_a_damaged_database_is_null_or_refused_and_never_a_loss() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no database", b"\xab\xcd\xefMaxMind.com", b"\xab\xcd\xefMaxMind.com\xe0"])
 def test_what_is_no_database_is_refused_in_one_line(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^no MaxMind DB: [^\n]+\Z"):
+    with pytest.raises(ValueError, match=r"^found [0-9]+ bytes that are no MaxMind DB\Z"):
         Geo(data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ def set_item(columns: Any) -> Any:
     ("work", "expected"),
     [
         (lambda columns: columns["absent"], "raised KeyError"),
+        (lambda _columns: sys.exit(1), "raised SystemExit"),
         (lambda _columns: None, "found NoneType, expected columns by their names"),
         (lambda _columns: {}, "column mine: found NoneType, expected an Arrow array"),
         (lambda _columns: {"mine": ["a", "b"]}, "column mine: found list, expected an Arrow array"),
