@@ -23,7 +23,7 @@ from tailrace.rows.enrich.referer import Referer
 from tailrace.rows.enrich.tenant import Tenant
 from tailrace.rows.enrich.url import Url
 from tailrace.rows.enrich.user_agent import UserAgent
-from tailrace.schema.book import ENVELOPE, BookError
+from tailrace.schema.book import ENVELOPE, Book, BookError
 from tailrace.settings import Enrich, SettingsError
 
 GROUP: Final = "tailrace.enrichers"
@@ -55,6 +55,18 @@ def built(section: Enrich, read: Read) -> tuple[Enricher, ...]:
 def added(enrichers: tuple[Enricher, ...]) -> list[pa.Field]:
     """Return the columns of plug-ins, which stand after the envelope."""
     return [field for one in enrichers for field in one.outputs if field.name not in ENVELOPE.names]
+
+
+def check_apart(enrichers: tuple[Enricher, ...], book: Book) -> None:
+    """Refuse a plug-in's column that is called like a member: that one's column would be another from now on."""
+    for step in enrichers:
+        for field in added((step,)):
+            for event_type in book.types():
+                for version in book.versions(event_type):
+                    page = book.page(event_type, version)
+                    if page and field.name.casefold() in {name.casefold() for name in page.declared}:
+                        found = f"{step.name} makes the column {field.name}, which is a member of {page.name}"
+                        raise SettingsError(f"{_STEPS}: {found}, expected another name")
 
 
 # ---- our own

@@ -14,9 +14,9 @@ import pytest
 
 from support.geo import database
 from support.pipelines import OPEN, pipeline, records, stored
-from tailrace import enrichers
+from tailrace import enrichers, settings
 from tailrace.rows.treatment import Treatment
-from tailrace.schema.book import ENVELOPE, BookError
+from tailrace.schema.book import ENVELOPE, Book, BookError
 from tailrace.settings import Enrich, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,6 +207,18 @@ def test_names_and_columns_belong_to_one(monkeypatch: pytest.MonkeyPatch) -> Non
     with_points(monkeypatch, Point("url", lambda _options: Mine()))
     with pytest.raises(SettingsError, match="made:url brings 'url', which is a step of tailrace itself"):
         built("url")
+
+
+def test_a_column_is_not_called_like_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_points(monkeypatch, Point("mine", lambda _options: Mine(outputs=pa.schema([("N", pa.string())]))))
+    steps = built("url", "mine").enrichers
+    book = Book(settings.Contract(), {("open", "1-0-0"): OPEN})
+    with pytest.raises(
+        SettingsError, match="mine makes the column N, which is a member of open/1-0-0, expected another"
+    ):
+        enrichers.check_apart(steps, book)
+    enrichers.check_apart(built("url").enrichers, book)
+    enrichers.check_apart(steps, Book(settings.Contract(), {}))
 
 
 # ---- the example, installed

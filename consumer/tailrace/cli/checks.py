@@ -16,6 +16,7 @@ import msgspec
 
 from tailrace.cli.trial import REJECTED, STORED, Judged, Trial, told
 from tailrace.edition import Edition, load
+from tailrace.rows.mask import strays
 from tailrace.rows.route import RouteError, unknown_events
 from tailrace.schema.book import Book, BookError
 from tailrace.schema.compare import compare
@@ -244,6 +245,9 @@ def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
         where = "[routes] json" if settings.routes.json else settings.routes.path
         message = f"{name}: enabled_events: found {pattern!r}, expected the name of an event type with a schema"
         report.findings.append(Finding("route", where, message))
+    for path in strays(settings.privacy, book):
+        message = f"{path}: a member of no schema; where it stands in no event, nothing is altered"
+        report.notes.append(Finding("settings", "[privacy] pseudonyms", message))
     for key in ("lenient", "drop"):
         for pattern in getattr(settings.verdicts, key):
             if not any(fnmatchcase(kind, pattern) for kind in book.types()):

@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 
 from tailrace.rows.enrich.addresses import address
-from tailrace.schema.book import Book, BookError
+from tailrace.schema.book import Book, BookError, Page
 from tailrace.schema.contract import Contract, Path
 from tailrace.schema.kinds import BOOLEAN, JSON, TEXT, Kind, Leaf, List, Struct, described
 from tailrace.settings import Privacy, SettingsError
@@ -252,6 +252,31 @@ def _fits(contract: Contract, book: Book, paths: Mapping[Path, Path]) -> None:
                     place = one if len(one) > len(path) else path
                     found = f"{'.'.join(place)}{more} is {described(kind)} in {page.event_type}"
                     raise SettingsError(f"{_PATHS}: {found}, expected text: what replaces it fits no other column")
+
+
+def strays(section: Privacy, book: Book) -> list[str]:
+    """Return the paths of pseudonyms that lead to no member of any schema: where all is closed, they alter nothing."""
+    contract = Contract(book.contract)
+    pages = [page for one in book.types() for version in book.versions(one) if (page := book.page(one, version))]
+
+    def known(path: Path) -> bool:
+        inside = [path[len(payload) :] for payload in contract.payload_paths if _begins(path, payload)]
+        return any(not one or any(_leads(page, one) for page in pages) for one in (path, *inside))
+
+    return [path for path in section.pseudonyms if not known(tuple(path.split(".")))]
+
+
+def _leads(page: Page, path: Path) -> bool:
+    kind = next((field.kind for field in page.fields if field.name == path[0]), JSON)
+    return path[0] in page.declared and _holds(kind, path[1:])
+
+
+def _holds(kind: Kind, path: Path) -> bool:
+    if isinstance(kind, List):
+        return _holds(kind.item, path)
+    if isinstance(kind, Struct) and path:
+        return any(field.name == path[0] and _holds(field.kind, path[1:]) for field in kind.fields)
+    return kind is JSON or not path
 
 
 def _begins(path: Path, start: Path) -> bool:

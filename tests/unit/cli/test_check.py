@@ -185,6 +185,18 @@ def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
     schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps([nowhere])})
 
 
+def test_a_pseudonym_of_nothing_is_noted(schemas: Schemas, tmp_path: Path) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"k": "c2VjcmV0c2VjcmV0c2VjcmV0"}))
+    environ = {"TAILRACE_PRIVACY_KEYS": str(keys), "TAILRACE_PRIVACY_KEY": "k"}
+    lines = schemas.check(status=0, environ=environ | {"TAILRACE_PRIVACY_PSEUDONYMS": "t,tt"})
+    noted = [line for line in lines if "[privacy]" in line]
+    assert noted == [
+        "note: [privacy] pseudonyms tt: a member of no schema; where it stands in no event, nothing is altered"
+    ]
+
+
 def test_a_file_that_a_step_needs_is_asked_for(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     environ = {"TAILRACE_ENRICH_STEPS": "tenant", "TAILRACE_ENRICH_TENANTS": "absent.json"}

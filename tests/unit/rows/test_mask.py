@@ -14,7 +14,7 @@ import pytest
 
 from support.pipelines import ARRIVAL_MS, IDENTITY, closed, records, stored
 from tailrace import settings
-from tailrace.rows.mask import Addresses, Key, Masking, Pseudonyms, masking
+from tailrace.rows.mask import Addresses, Key, Masking, Pseudonyms, masking, strays
 from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import Book, BookError
@@ -335,6 +335,13 @@ def test_a_file_of_keys_that_is_absent_names_its_setting() -> None:
 
     with pytest.raises(SettingsError, match=r"\A\[privacy\] keys: keys.json: no such file\Z"):
         masking(Privacy(pseudonyms=("email",), keys="keys.json", key="k1"), BOOK, absent)
+
+
+def test_paths_that_no_schema_knows_are_told() -> None:
+    known = ("email", "user_id", "people.name", "people", "open.any.thing", "data", "data.email", "score")
+    unknown = ("emial", "email.below", "people.nam", "data.emial", "address.zip.x")
+    assert strays(Privacy(pseudonyms=known), BOOK) == []
+    assert strays(Privacy(pseudonyms=unknown), BOOK) == list(unknown)
 
 
 def test_nothing_to_alter_is_no_mask() -> None:
