@@ -6,9 +6,10 @@ A mended event is the JSON of its patched value; without a patch its bytes stay 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import jsonpatch
 import jsonpointer
@@ -21,7 +22,14 @@ STORED: Final = "stored"
 REJECTED: Final = "rejected"
 FILTERED: Final = "filtered"
 SEVERAL: Final = "several"  # it holds more than one event: a mark can name only one
-_NEEDS: Final = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from"}
+_OPERATIONS: Final[dict[str, tuple[str, ...]]] = {  # with what each needs besides its path
+    "add": ("value",), "remove": (), "replace": ("value",), "move": ("from",), "copy": ("from",), "test": ("value",),
+}  # fmt: skip
+_POINTER: Final = re.compile(r"(/([^/~]|~[01])*)*")
+_KINDS: Final = {
+    dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "a boolean",
+    type(None): "null",
+}  # fmt: skip
 _MISFITS: Final = (
     jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, ValueError, KeyError, IndexError,
 )  # fmt: skip
@@ -40,7 +48,7 @@ class NoJson(NotPatched):
 
 
 class Misfit(NotPatched):
-    """The patch names what the event has not, or tests for another value."""
+    """The patch names what the event has not, or tests for another value. It says where; no value of the event's."""
 
 
 class Patch:
@@ -50,26 +58,65 @@ class Patch:
         """Raises NoPatch."""
         try:
             operations = json.loads(text)
-            if not isinstance(operations, list):
-                raise NoPatch(f"found {type(operations).__name__}, expected a list of operations")
-            self._patch = jsonpatch.JsonPatch(operations)
-            for one in operations:
-                if _NEEDS.get(one["op"], "op") not in one:
-                    raise NoPatch(f"{one['op']} {one['path']}: found no `{_NEEDS[one['op']]}`, expected one")
-        except _MISFITS as error:  # what json says of bytes that are none is a ValueError
-            raise NoPatch(f"no JSON Patch (RFC 6902): {' '.join(str(error).split())}") from None
+        except (ValueError, RecursionError) as error:
+            raise NoPatch(f"found no JSON, expected a JSON Patch (RFC 6902): {_line(error)}") from None
+        if not isinstance(operations, list):
+            raise NoPatch(f"found {_KINDS[type(operations)]}, expected a JSON Patch (RFC 6902): a list of operations")
+        self._steps = [_Step.of(number, one) for number, one in enumerate(operations, 1)]
 
     def __call__(self, raw: bytes) -> bytes:
         """Return the bytes of the patched event. Raises NotPatched."""
         try:
-            event = json.loads(raw)
+            value = json.loads(raw)
         except (ValueError, RecursionError):
             raise NoJson from None
+        for step in self._steps:
+            value = step(value)
         try:
-            value = self._patch.apply(event, in_place=True)
             return _bytes(value)
-        except (*_MISFITS, RecursionError) as error:
-            raise Misfit(str(error)) from None
+        except RecursionError:
+            raise Misfit("it makes the event too deep") from None
+
+
+class _Step(NamedTuple):
+    """One operation of a patch."""
+
+    name: str
+    patch: jsonpatch.JsonPatch
+
+    @classmethod
+    def of(cls, number: int, operation: Any) -> Self:
+        """Raises NoPatch."""
+        name = f"operation {number}"
+        if not isinstance(operation, dict):
+            raise NoPatch(f"{name}: found {_KINDS[type(operation)]}, expected an object")
+        op, path, start = operation.get("op"), operation.get("path"), operation.get("from")
+        if not isinstance(op, str) or op not in _OPERATIONS:
+            raise NoPatch(f"{name}: found `op` {json.dumps(op)}, expected one of: {', '.join(_OPERATIONS)}")
+        for key in ("path", *_OPERATIONS[op]):
+            if key not in operation:
+                raise NoPatch(f"{name}: found no `{key}`, expected one")
+        for key, place in (("path", path), *((("from", start),) if "from" in _OPERATIONS[op] else ())):
+            if not isinstance(place, str) or not _POINTER.fullmatch(place):
+                raise NoPatch(f"{name}: found `{key}` {json.dumps(place)}, expected a JSON Pointer, as /data/path")
+        where = f"from {start} to {path}" if "from" in _OPERATIONS[op] else path
+        try:
+            return cls(f"{name}, {op} {where}".rstrip(), jsonpatch.JsonPatch([operation]))
+        except _MISFITS as error:
+            raise NoPatch(f"{name}: {_line(error)}") from None
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value after this step. Raises Misfit."""
+        try:
+            return self.patch.apply(value, in_place=True)
+        except jsonpatch.JsonPatchTestFailed:
+            raise Misfit(f"{self.name}: not that value") from None
+        except (*_MISFITS, RecursionError):
+            raise Misfit(f"{self.name}: no such place") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _bytes(value: Any) -> bytes:

@@ -56,18 +56,57 @@ def test_what_cannot_be_patched_says_why(raw: bytes, why: type[Exception]) -> No
         patch(MOVE)(raw)
 
 
-def test_a_test_that_fails_is_a_misfit() -> None:
-    with pytest.raises(Misfit):
-        patch({"op": "test", "path": "/v", "value": 5})(b'{"v":6}')
+@pytest.mark.parametrize(
+    ("operation", "raw", "said"),
+    [
+        ({"op": "test", "path": "/v", "value": 5}, b'{"v":"Ada"}', "operation 2, test /v: not that value"),
+        ({"op": "test", "path": "/v", "value": 5}, b'{"name":"Ada"}', "operation 2, test /v: not that value"),
+        (
+            {"op": "copy", "from": "/a", "path": "/b"},
+            b'{"name":"Ada"}',
+            "operation 2, copy from /a to /b: no such place",
+        ),
+        ({"op": "remove", "path": "/l/3"}, b'{"l":["Ada"]}', "operation 2, remove /l/3: no such place"),
+        ({"op": "remove", "path": ""}, b'{"l":["Ada"]}', "operation 2, remove: no such place"),
+    ],
+)
+def test_a_misfit_names_the_operation_and_no_value(operation: dict[str, object], raw: bytes, said: str) -> None:
+    with pytest.raises(Misfit) as caught:
+        patch({"op": "add", "path": "/new", "value": 1}, operation)(raw)
+    assert str(caught.value) == said
+
+
+def test_one_event_leaves_nothing_in_the_next() -> None:
+    """The value of an `add` belongs to the patch; what a later operation puts into it belongs to one event."""
+    collect = patch({"op": "add", "path": "/l", "value": []}, {"op": "move", "from": "/page", "path": "/l/-"})
+    assert [collect(b'{"page":%d}' % n) for n in range(3)] == [b'{"l":[%d]}' % n for n in range(3)]
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{}", b"7", b"[7]", b'[{"op":"mend","path":"/a"}]', b'[{"op":"add","path":"/a"}]', b"\xff"]
+    ("text", "said"),
+    [
+        (b"", "found no JSON, expected a JSON Patch"),
+        (b"\xff", "found no JSON, expected a JSON Patch"),
+        (b"{}", "found an object, expected a JSON Patch (RFC 6902): a list of operations"),
+        (b"7", "found a number, expected"),
+        (b"null", "found null, expected"),
+        (b"[7]", "operation 1: found a number, expected an object"),
+        (b"[{}]", "operation 1: found `op` null, expected one of: add, remove, replace, move, copy, test"),
+        (b'[{"op":["add"],"path":"/a"}]', 'operation 1: found `op` ["add"], expected'),
+        (b'[{"op":"remove","path":"/a"},{"op":"mend","path":"/a"}]', 'operation 2: found `op` "mend", expected'),
+        (b'[{"op":"remove"}]', "operation 1: found no `path`, expected one"),
+        (b'[{"op":"add","path":"/a"}]', "operation 1: found no `value`, expected one"),
+        (b'[{"op":"move","path":"/a"}]', "operation 1: found no `from`, expected one"),
+        (b'[{"op":"move","from":7,"path":"/a"}]', "operation 1: found `from` 7, expected a JSON Pointer"),
+        (b'[{"op":"remove","path":"$.a"}]', 'operation 1: found `path` "$.a", expected a JSON Pointer'),
+        (b'[{"op":"remove","path":"/~2"}]', 'operation 1: found `path` "/~2", expected a JSON Pointer'),
+        (b"[" * 100_000, "found no JSON"),
+    ],
 )
-def test_what_is_no_patch_is_refused_in_one_line(text: bytes) -> None:
+def test_what_is_no_patch_is_refused_in_one_line(text: bytes, said: str) -> None:
     with pytest.raises(NoPatch) as caught:
         Patch(text)
-    assert str(caught.value)
+    assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 
