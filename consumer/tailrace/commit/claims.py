@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
+from typing import Final
 
 from tailrace.commit.ports import LedgerStore
 
@@ -25,6 +26,9 @@ class MemoryClaims:
             return {key: self.standing[key][0] for key in keys}
 
 
+NOBODY: Final = ""
+
+
 class LedgerClaims:
     """Claims in the ledger's own store. They never expire: for the few keys of which each must hold for good."""
 
@@ -37,4 +41,12 @@ class LedgerClaims:
 
     def _owner(self, key: str, owner: str) -> str:
         stands = self._store.swap(key, 0, {"owner": owner})
+        while stands is not None and stands[1]["owner"] == NOBODY:
+            stands = self._store.swap(key, stands[0], {"owner": owner})
         return owner if stands is None else str(stands[1]["owner"])
+
+    def release(self, key: str, owner: str) -> None:
+        """Free a key, if it is this owner's. Only for a row that is committed as rejected: it will never be stored."""
+        stands = self._store.read(key)
+        while stands is not None and stands[1]["owner"] == owner:
+            stands = self._store.swap(key, stands[0], {"owner": NOBODY})

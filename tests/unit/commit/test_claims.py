@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -18,6 +19,7 @@ from support.memory_ports import MemoryLedger
 from support.ministack import ministack
 from tailrace.commit.claims import LedgerClaims, MemoryClaims
 from tailrace.commit.claims_dynamodb import DynamoClaims, create_table
+from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.ports import Claims, WorldDenied, WorldError
 from tailrace.commit.stores import claims_of
 from tailrace.settings import Aws, Dedup, Settings
@@ -194,3 +196,34 @@ def test_without_a_table_or_a_key_there_are_none(dedup: Dedup) -> None:
 def test_with_both_there_are_some() -> None:
     aws = Aws(dynamodb_endpoint="http://127.0.0.1:1")
     assert isinstance(claims_of(Settings(dedup=Dedup(by="fingerprint", table="claims"), aws=aws)), DynamoClaims)
+
+
+def test_a_key_whose_owner_was_rejected_after_all_is_free_again() -> None:
+    claims = LedgerClaims(MemoryLedger())
+    claims.release("never asked for", "a")
+    assert ask(claims, "a", "k", "l") == ["a", "a"]
+    claims.release("k", "b")
+    assert ask(claims, "b", "k", "l") == ["a", "a"], "only its owner's"
+    claims.release("k", "a")
+    claims.release("k", "a")
+    assert ask(claims, "b", "k", "l") == ["b", "a"]
+    assert ask(claims, "a", "k") == ["b"]
+    claims.release("k", "a")
+    assert ask(claims, "c", "k") == ["b"]
+
+
+def test_of_many_that_want_a_freed_key_one_gets_it(tmp_path: Path) -> None:
+    """Also while others free it once more."""
+    store = SqliteLedger(tmp_path / "ledger.sqlite")
+    for at in range(ROUNDS):
+        key, gate = f"k-{at}", Barrier(THREADS)
+        LedgerClaims(store).claim({key: "gone"}, 0, 0)
+
+        def want(me: int, key: str = key, gate: Barrier = gate) -> str:
+            claims = LedgerClaims(store)
+            gate.wait()
+            claims.release(key, "gone")
+            return claims.claim({key: f"owner-{me}"}, 0, 0)[key]
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            assert len(set(threads.map(want, range(THREADS)))) == 1
