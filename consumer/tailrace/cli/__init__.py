@@ -148,8 +148,9 @@ class _Listing(argparse.RawDescriptionHelpFormatter):
         super().add_text(text)
         if text and text.startswith("Reads"):
             listed = available()
+            width = max(len(command.name) for command in listed) + 2
             for group in GROUPS:
-                lines = [f"  {command.name:<10}{command.help}" for command in listed if command.group == group]
+                lines = [f"  {command.name:<{width}}{command.help}" for command in listed if command.group == group]
                 if lines:
                     super().add_text("\n".join([f"{group}:", *lines]))
 

@@ -29,13 +29,22 @@ def event(raw: bytes) -> str:
         value = parsed(raw)
     except ValueError:
         return f"({len(raw):,} bytes, no JSON)"
-    return orjson.dumps(_masked(value, 0)).decode()
+    return printable(orjson.dumps(_masked(value, 0)).decode())
 
 
 def unmasked(raw: bytes) -> str:
     """Return the bytes as text that a screen can bear."""
-    text = raw.decode(errors="backslashreplace")
+    return printable(raw.decode(errors="backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Return a text without what would move a terminal's cursor or colour it: names may be made up by anybody."""
     return "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
+
+
+def line(text: str) -> str:
+    """Return a text as one line for a screen."""
+    return printable(" ".join(text.split()))
 
 
 def parsed(raw: bytes) -> Any:

@@ -1,6 +1,6 @@
 """`tailrace quarantine list|show|stats`. Rule: of what a person sent only names are shown, unless --raw is said.
 
-Exit status: 0 found, 1 nothing found, 2 it could not be asked.
+Exit status: 0 found, 1 nothing found; else it could not be asked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ NAME = "quarantine"
 HELP = "List, show or count what was rejected."
 GROUP = "look"
 LIMIT: Final = 20
+LIMIT_MAX: Final = 10_000  # they are held in memory
 GROUPS_MAX: Final = 1000  # what is more is counted under OTHER: a broken sender may invent names without end
 TENANTS_MAX: Final = 20  # named of one group
+NAME_CHARS: Final = 64  # shown of a tenant's or a type's name
+ALSO_MAX: Final = 4  # further reasons shown of an example
 EXAMPLE_CHARS: Final = 160
 OTHER: Final = "(others)"
 
@@ -52,10 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 10_000:
-        raise argparse.ArgumentTypeError(f"found {text}, expected 1 to 10000")
-    return number
+    if not (text.isdecimal() and 1 <= int(text) <= LIMIT_MAX):
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number from 1 to {LIMIT_MAX}")
+    return int(text)
 
 
 # ---- list
@@ -81,9 +83,19 @@ def _listed(one: Reject, state: str, *, raw: bool) -> str:
     first = one.reasons[0]
     more = f" (+{len(one.reasons) - 1})" if len(one.reasons) > 1 else ""
     mark = f"  [{state}]" if state else ""
-    said = " ".join((first.message if raw else masking.message(first)).split())
-    what = f"{one.event_type or '-'}  {one.tenant or '-'}  {first.stage}/{first.keyword}  {first.path}: {said}{more}"
+    said = first.message if raw else masking.message(first)
+    what = f"{_name(one.event_type)}  {_name(one.tenant)}  {masking.line(f'{_what(first)}: {said}')}{more}"
     return f"{_when(one.received_at)}  {one.row_id}  {what}{mark}"
+
+
+def _name(text: str | None) -> str:
+    """Return a name that a sender chose, as a line can hold it."""
+    shown = masking.line(text or "-")
+    return shown if len(shown) <= NAME_CHARS else shown[:NAME_CHARS] + "..."
+
+
+def _what(reason: Reason) -> str:
+    return f"{reason.stage}/{reason.keyword} {reason.path}"
 
 
 # ---- show
@@ -111,7 +123,7 @@ def _shown(facts: dict[str, Any], one: Reject) -> str:
         head, *rest = reason["message"].splitlines() or [""]
         lines.append(f"{'reason':<12}{reason['stage']}/{reason['keyword']} {reason['path']}: {head}")
         lines += [f"{'':<12}{line}" for line in rest]
-    return "\n".join([*lines, f"{'raw':<12}{facts['raw']}"])
+    return "\n".join(masking.printable(line) for line in [*lines, f"{'raw':<12}{facts['raw']}"])
 
 
 def _raw(one: Reject, *, masked: bool) -> str:
@@ -154,6 +166,7 @@ class Sum:
     example: str  # row_id
     raw: str
     message: str
+    also: tuple[str, ...]  # its other reasons
     count: int = 0
     redriven: int = 0
     first: datetime | None = None
@@ -180,7 +193,8 @@ def _stats(args: argparse.Namespace) -> int:
         if kind not in sums:
             first = one.reasons[0]
             said = first.message if args.raw else masking.message(first)
-            sums[kind] = Sum(one.row_id, _excerpt(_raw(one, masked=not args.raw), first.path), said)
+            also = tuple(masking.line(_what(reason)) for reason in one.reasons[1:])
+            sums[kind] = Sum(one.row_id, _excerpt(_raw(one, masked=not args.raw), first.path), said, also)
         sums[kind].add(one, redriven=bool(chosen.redrives.state(one.row_id)))
     order = sorted(sums.items(), key=lambda pair: (-pair[1].count, pair[0]))
     for kind, one_sum in order:
@@ -211,7 +225,7 @@ def _counted(kind: Kind, one: Sum) -> dict[str, Any]:
         "first": one.first.isoformat(),
         "last": one.last.isoformat(),
         "tenants": sorted(one.tenants)[:TENANTS_MAX],
-        "example": {"row_id": one.example, "message": one.message, "raw": one.raw},
+        "example": {"row_id": one.example, "message": one.message, "also": one.also, "raw": one.raw},
     }
 
 
@@ -219,19 +233,16 @@ def _group(kind: Kind, one: Sum) -> str:
     assert one.first is not None
     assert one.last is not None
     tenants = sorted(one.tenants)
-    named = ", ".join(tenants[:TENANTS_MAX]) + ", ..." * (len(tenants) > TENANTS_MAX)
+    named = ", ".join(_name(tenant) for tenant in tenants[:TENANTS_MAX]) + ", ..." * (len(tenants) > TENANTS_MAX)
     again = f", {one.redriven:,} sent again" if one.redriven else ""
-    return "\n".join(
-        [
-            f"{one.count:>9,}  {kind.event_type}  {kind.stage}/{kind.keyword}  {kind.path}: {_flat(one.message)}",
-            f"{'':>9}  {_when(one.first)} to {_when(one.last)}{again}; tenants: {named}",
-            f"{'':>9}  for example {one.example}: {one.raw}",
-        ]
-    )
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
+    first, last = _when(one.first), _when(one.last)
+    times = first if first == last else f"{first} to {last}"
+    what = masking.line(f"{kind.stage}/{kind.keyword} {kind.path}: {one.message}")
+    lines = [f"{_name(kind.event_type)}  {what}", f"{times}{again}; tenants: {named}"]
+    lines.append(f"for example {one.example}: {one.raw}")
+    if one.also:
+        lines.append(f"which has also {', '.join(one.also[:ALSO_MAX])}{', ...' * (len(one.also) > ALSO_MAX)}")
+    return "\n".join(f"{f'{one.count:,}' if not at else '':>9}  {line}" for at, line in enumerate(lines))
 
 
 def _when(moment: datetime) -> str:

@@ -3,7 +3,7 @@
 Every event is tried first against the schemas as they stand. What is sent carries the row_id of its reject, so that
 it is stored once, however often it is sent; the quarantine keeps its row. Run again, it sends what it has not sent.
 
-Exit status: 0 done, 1 nothing chosen or not all was taken, 2 it could not be asked.
+Exit status: 0 done, 1 nothing chosen or not all was taken; else it could not be asked.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ import argparse
 import json
 import os
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
 
+from tailrace.cli import masking
 from tailrace.cli.quarantine import Kind
 from tailrace.cli.selection import Chosen, add_filters
+from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.redrives import SENT
 from tailrace.edition import load
 from tailrace.nouns import Identity, Redriven
 from tailrace.ops import aws
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.rows import mending
+from tailrace.rows.duplicates import redriven_key
 from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.redriven import wrap
 from tailrace.settings import MIB, Settings, SettingsError
@@ -42,6 +47,7 @@ BATCH_BYTES: Final = 8 * MIB
 RATE: Final = 500.0  # events a second
 RECORD_BYTES_MAX: Final = MIB  # Kinesis: data and partition key
 KINDS_SHOWN: Final = 10
+_OURS: Final = re.compile(r"[0-9a-f]{32}(/\d{1,9})?")  # a mark that somebody else made up may be anything
 TOLD_EVERY_S: Final = 5.0
 
 
@@ -62,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Try, and send if that was said; return the exit status."""
     settings: Settings = args.settings
     patch = _patch(args.patch)
-    if args.send and not args.out and (args.files or not settings.stream.name):
-        raise SettingsError("there is no stream to send to: name one ([stream] name), or a file (--out FILE)")
+    _whither(args, settings)
     chosen, clock = Chosen(args), SystemClock()
     edition = load(settings)
     pipeline = Pipeline(
@@ -87,8 +92,24 @@ def run(args: argparse.Namespace) -> int:
     return 1 if work.trouble or not work.found or not chosen.whole else 0
 
 
+def _whither(args: argparse.Namespace, settings: Settings) -> None:
+    """Raises SettingsError where it could be sent nowhere; warns of a way back that is not the way it came."""
+    if not args.send:
+        return
+    if args.files and not args.out:
+        raise SettingsError("what `backfill` rejected goes back through a file: add --out FILE, then `backfill` it")
+    if not args.out and not settings.stream.name:
+        raise SettingsError("there is no stream to send to: name one ([stream] name), or a file (--out FILE)")
+    if args.out and not args.files:
+        said = "these came by the stream, and a backfill cannot know which of them the consumer has stored since"
+        print(f"tailrace: {said}: without --out they go back by the stream, each once", file=sys.stderr)
+
+
 def _rate(text: str) -> float:
-    rate = float(text)
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
     if not 0 < rate < 1e6:
         raise argparse.ArgumentTypeError(f"found {text}, expected events a second, more than none")
     return rate
@@ -124,6 +145,7 @@ class Ready(NamedTuple):
     row_id: str  # of the reject in hand
     key: str  # partition key: all that was ever sent for one reject comes to one shard, in order
     data: bytes
+    again: str = ""  # the mark, where the reject in hand had been sent again itself
 
 
 # ---- where it goes
@@ -184,14 +206,17 @@ class Lines:
 
     def __enter__(self) -> Self:
         try:
-            self._file = Path(self._path).open("xb")
+            self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
             raise SettingsError(f"--out {self._path}: {error.strerror}; expected the name of a new file") from None
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
+            empty = not self._file.tell()
             self._file.close()
+            if empty:
+                Path(self._path).unlink()
 
 
 # ---- the work
@@ -211,11 +236,13 @@ class Work:
         again: bool = False,
     ) -> None:
         self._redrives, self._pipeline, self._patch = chosen.redrives, pipeline, patch
+        self._epoch, self._claims = chosen.epoch, LedgerClaims(chosen.ledger)
         self._target, self._clock, self._again = target, clock, again
         self._told = clock.monotonic()
         self.counts: Counter[str] = Counter()
         self.tables: Counter[str] = Counter()
         self.kinds: Counter[Kind] = Counter()
+        self.misfits: Counter[str] = Counter()
         self.trouble = ""
 
     @property
@@ -230,6 +257,7 @@ class Work:
         good = self._good(ready)
         sent = 0
         if self._target is not None and good:
+            self._release(good)
             key = self._redrives.sending([one.row_id for one in good], self._clock.now_ms())
             taken, self.trouble = self._target.send(good)
             self._redrives.sent(key, taken, self._clock.now_ms())
@@ -237,6 +265,16 @@ class Work:
             self.counts["sent"] += sent
         self._tell()
         return sent
+
+    def _release(self, events: list[Ready]) -> None:
+        """Free the marks of events that were sent before and rejected again, if they hold them.
+
+        A mark may belong to a row that was to be stored when a child died, and was rejected after all: by the next
+        schema, or since it kills children. That row stands in quarantine; so nothing of the mark is in the lake.
+        """
+        for one in events:
+            if one.again:
+                self._claims.release(redriven_key(self._epoch, one.again), one.row_id)
 
     def _ready(self, one: Reject) -> Ready | None:
         if self._redrives.state(one.row_id) == SENT:
@@ -249,13 +287,16 @@ class Work:
                 raw = self._patch(raw)
             except mending.NotPatched as why:
                 self.counts["no_json" if isinstance(why, mending.NoJson) else "misfit"] += 1
+                if isinstance(why, mending.Misfit):
+                    self.misfits[str(why)] += 1  # as many as the patch has operations, twice
                 return None
         first = one.redrive_of or one.row_id
         data = wrap(Redriven(first, one.event_id or one.row_id), raw)
-        if len(data) + len(first) > RECORD_BYTES_MAX:
+        key = first if _OURS.fullmatch(first) else blake2b(first.encode(), digest_size=16).hexdigest()
+        if len(data) + len(key) > RECORD_BYTES_MAX:
             self.counts["too_large"] += 1
             return None
-        return Ready(one.row_id, first, data)
+        return Ready(one.row_id, key, data, one.redrive_of or "")
 
     def _good(self, ready: list[Ready]) -> list[Ready]:
         fates = mending.tried(self._pipeline, [one.data for one in ready], self._clock.now_ms())
@@ -289,27 +330,36 @@ class Work:
             "sent",
         )
         kinds = [kind._asdict() | {"count": count} for kind, count in self.kinds.most_common()]
-        return {name: self.counts[name] for name in names} | {"tables": dict(self.tables), "reasons": kinds}
+        more = {"tables": dict(self.tables), "reasons": kinds, "misfits": dict(self.misfits)}
+        return {name: self.counts[name] for name in names} | more
 
     def text(self, *, send: bool) -> str:
         """Return the sums for a person."""
         counts = self.counts
         if not self.found:
             return "No rejects found."
-        tables = ", ".join(f"{name} {count:,}" for name, count in self.tables.most_common())
-        rest = "Of all" if self._again else "Of the others"
-        lines = [f"{self.found:,} rejects, {counts['before']:,} of them sent before. {rest}"]
-        lines.append(f"{counts[mending.STORED]:>9,} would be stored    {tables}".rstrip())
-        lines.append(f"{counts[mending.REJECTED]:>9,} still rejected")
-        for kind, count in self.kinds.most_common(KINDS_SHOWN):
-            said = " ".join(kind.message.split())
-            lines.append(f"{count:>18,} {kind.event_type} {kind.stage}/{kind.keyword} {kind.path}: {said}")
-        shown = [(mending.FILTERED, "would be filtered"), *_REST]
-        lines += [f"{counts[name]:>9,} {said}" for name, said in shown if counts[name]]
+        before, good = counts["before"], counts[mending.STORED]
+        lines = [f"{self.found:,} reject{'s' * (self.found != 1)}"]
+        if before and self._again:
+            lines.append(f"{before:>9,} were sent before, and are tried once more")
+        elif before:
+            lines.append(f"{before:>9,} were sent before (--again sends them once more)")
+        if self._again or before < self.found:
+            tables = ", ".join(f"{name} {count:,}" for name, count in self.tables.most_common())
+            lines.append(f"{good:>9,} would be stored    {tables}".rstrip())
+            lines.append(f"{counts[mending.REJECTED]:>9,} would be rejected again")
+        lines += [f"{count:>18,} {_kind(kind)}" for kind, count in self.kinds.most_common(KINDS_SHOWN)]
+        for name, said in ((mending.FILTERED, "would be filtered"), *_REST):
+            lines += [f"{counts[name]:>9,} {said}"] * bool(counts[name])
+            if name == "misfit":
+                lines += [f"{count:>18,} {what}" for what, count in self.misfits.most_common(KINDS_SHOWN)]
         if send:
             return "\n".join([*lines, f"{counts['sent']:,} sent."])
-        good = counts[mending.STORED]
         return "\n".join([*lines, f"Nothing was sent; --send sends the {good:,}." if good else "Nothing to send."])
+
+
+def _kind(kind: Kind) -> str:
+    return masking.line(f"{kind.event_type}  {kind.stage}/{kind.keyword} {kind.path}: {kind.message}")
 
 
 _REST: Final = (

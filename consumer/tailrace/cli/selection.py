@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from tailrace.commit.committed import epoch_of, shards_of
-from tailrace.commit.ports import LedgerStore
+from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
 from tailrace.commit.redrives import SENT, Redrives
 from tailrace.commit.stores import ledger_of
 from tailrace.settings import Settings, SettingsError
@@ -18,6 +19,7 @@ from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
 
 STAGES: Final = ("decode", "parse", "contract", "schema", "columns", "internal")
+_OR_FILES: Final = " (what `backfill` rejected is found with --files)"
 _AGO: Final = re.compile(r"(\d+)([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -57,10 +59,16 @@ class Chosen:
     def __init__(self, args: argparse.Namespace, *, id_: str = "", raw: bool = True) -> None:
         """Raises SettingsError where the ledger knows no such application."""
         settings: Settings = args.settings
+        if args.files and not Path(settings.ledger.path).exists():
+            raise SettingsError(f"found no ledger at {settings.ledger.path}: has a `backfill` run here?")
         self.ledger: LedgerStore = ledger_of(settings, file_run=args.files)
-        epoch = epoch_of(self.ledger, settings.kcl.application)
+        try:
+            epoch = epoch_of(self.ledger, settings.kcl.application)
+        except (WorldError, WorldDenied) as error:
+            raise type(error)(f"{error}{'' if args.files else _OR_FILES}") from error
         if epoch is None:
-            raise SettingsError(f"the ledger knows no application `{settings.kcl.application}`")
+            said = f"the ledger knows no application `{settings.kcl.application}`"
+            raise SettingsError(f"{said}{'' if args.files else _OR_FILES}")
         self.epoch = epoch
         self.redrives = Redrives(self.ledger, epoch)
         self._stream = "" if args.files else settings.stream.name

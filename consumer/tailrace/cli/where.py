@@ -86,8 +86,11 @@ def _text(one: Found, *, raw: bool) -> str:
         f"  row     {one.row} of row group {one.row_group}, row_id {plain['row_id']}",
     ]
     if one.table == QUARANTINE:
-        lines += [f"  reason  {' '.join(reason)}" for reason in _reasons(one, raw=raw)]
-    return "\n".join(lines)
+        lines += [
+            f"  reason  {reason.stage}/{reason.keyword} {reason.path}: {masking.line(reason.message)}"
+            for reason in _reasons(one, raw=raw)
+        ]
+    return "\n".join(masking.printable(line) for line in lines)
 
 
 def _reasons(one: Found, *, raw: bool) -> list[Reason]:

@@ -48,7 +48,7 @@ def test_help_lists_what_is_there_by_group(capsys: pytest.CaptureFixture[str]) -
     assert main(["--help"], {}) == 0
     text = capsys.readouterr().out
     for command in available():
-        assert f"  {command.name:<10}{command.help}" in text
+        assert f"  {command.name:<12}{command.help}" in text
     places = [text.index(f"\n{group}:\n") for group in GROUPS if any(c.group == group for c in available())]
     assert places == sorted(places)
 

@@ -14,8 +14,10 @@ import pytest
 from support.rejected_lake import MONDAY_MS, RejectedLake
 from support.small_lake import EPOCH
 from tailrace import cli
-from tailrace.cli import quarantine
+from tailrace.cli import quarantine, selection
 from tailrace.cli.selection import moment
+from tailrace.commit.ledger_sqlite import SqliteLedger
+from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.redrives import Redrives
 from tailrace.nouns import Record
 from tailrace.settings import SettingsError
@@ -66,7 +68,7 @@ def test_stats_group_what_is_wrong_alike(lake: RejectedLake, capsys: pytest.Capt
 def test_stats_for_a_person(lake: RejectedLake, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(lake, "stats") == 0
     out = capsys.readouterr().out
-    assert "        3  click  schema/type  $.items[*].qty: " in out
+    assert "        3  click  schema/type $.items[*].qty: " in out
     assert "2025-10-13 00:00:01 to 2025-10-13 00:00:03; tenants: t0, t1" in out
     assert out.endswith("5 rejects in 3 groups, 0 sent again.\n")
 
@@ -108,7 +110,7 @@ def test_list_shows_the_newest_first(lake: RejectedLake, capsys: pytest.CaptureF
     first, second, sums = capsys.readouterr().out.splitlines()
     assert first.startswith("2025-10-13 00:00:05  ")
     assert "reading  none  schema/required" in first.replace("  -  ", "  none  ")
-    assert "parse/json  $: found no JSON" in second
+    assert "parse/json $: found no JSON" in second
     assert sums == "2 of 5 rejects."
 
 
@@ -171,6 +173,10 @@ def test_many_kinds_are_counted_together(
 
 def test_an_application_that_never_ran_cannot_be_asked(lake: RejectedLake, tmp_path: Path) -> None:
     lake.ledger_path = tmp_path / "other.sqlite"
+    with pytest.raises(SettingsError, match=r"found no ledger at .*other\.sqlite: has a `backfill` run here\?"):
+        ask(lake, "list")
+    assert not lake.ledger_path.exists()
+    SqliteLedger(lake.ledger_path)
     with pytest.raises(SettingsError, match="knows no application `tailrace`"):
         ask(lake, "list")
 
@@ -180,3 +186,72 @@ def test_times_are_iso_or_ago() -> None:
     assert abs(datetime.now(UTC) - timedelta(days=3) - moment("3d")) < timedelta(minutes=1)
     with pytest.raises(argparse.ArgumentTypeError, match="found 'soon', expected a time"):
         moment("soon")
+
+
+def test_names_that_senders_chose_move_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lake = RejectedLake(tmp_path)
+    name = "\x1b[2J\n\x9b31m" + "n" * 200
+    body = json.dumps({"eventType": name, "tenant": name, "eventId": name, name: name}).encode()
+    lake.take("s-0", Record(body, "1", 0, MONDAY_MS))
+    try:
+        for kind in (
+            ["list"],
+            ["stats"],
+            ["list", "--raw"],
+            ["stats", "--raw"],
+            ["show", name],
+            ["show", name, "--raw"],
+        ):
+            assert ask(lake, *kind) == 0
+            out = capsys.readouterr().out
+            assert all(char == "\n" or char.isprintable() for char in out), kind
+            if kind[0] != "show":
+                assert "n" * 65 not in out.partition("for example")[0].partition("contract/")[0]
+    finally:
+        lake.close()
+
+
+def test_other_reasons_of_an_example_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = RejectedLake(tmp_path)
+    body = {"eventType": "click", "path": 7, "items": [{"qty": SECRET} for _ in range(6)]}
+    lake.take("s-0", Record(json.dumps(body).encode(), "1", 0, MONDAY_MS))
+    try:
+        assert ask(lake, "stats") == 0
+        out = capsys.readouterr().out
+        assert "which has also schema/type $." in out
+        assert out.count("schema/type") == 1 + quarantine.ALSO_MAX
+        assert ", ...\n" in out
+        assert "2025-10-13 00:00:00; tenants: -\n" in out
+        assert ask(lake, "stats", "--json") == 0
+        (group,) = lines(capsys)
+        assert len(group["example"]["also"]) == 6
+        assert SECRET not in json.dumps(group)
+    finally:
+        lake.close()
+
+
+@pytest.mark.parametrize("error", [WorldError, WorldDenied])
+def test_who_asks_a_ledger_that_is_away_hears_of_the_other(
+    lake: RejectedLake, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def away(*_: object) -> None:
+        raise error("no credentials")
+
+    monkeypatch.setattr(selection, "ledger_of", lambda _settings, *, file_run: lake.store)
+    monkeypatch.setattr(selection, "epoch_of", away)
+    parser = argparse.ArgumentParser()
+    quarantine.configure(parser)
+    args = parser.parse_args(["list"])
+    args.settings = lake.settings()
+    with pytest.raises(error, match=r"no credentials \(what `backfill` rejected is found with --files\)"):
+        quarantine.run(args)
+
+
+@pytest.mark.parametrize("limit", ["0", "10001", "x", "-1", "1.5"])
+def test_a_limit_that_is_none_is_refused(lake: RejectedLake, capsys: pytest.CaptureFixture[str], limit: str) -> None:
+    with pytest.raises(SystemExit):
+        ask(lake, "list", f"--limit={limit}")
+    assert f"found {limit}, expected a number from 1 to 10000" in capsys.readouterr().err

@@ -17,9 +17,11 @@ from support.ministack import ministack
 from support.rejected_lake import MONDAY_MS, RejectedLake
 from support.small_lake import EPOCH
 from tailrace.cli import redrive, selection
+from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.committed import shards_of
 from tailrace.commit.redrives import Redrives
 from tailrace.nouns import Record, Redriven
+from tailrace.rows.duplicates import redriven_key
 from tailrace.rows.redriven import unwrapped, wrap
 from tailrace.settings import Aws, Settings, SettingsError
 from tailrace.settings import Stream as SourceStream
@@ -94,11 +96,12 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(world: World, capsys: p
     keys = list(world.lake.store.keys(""))
     assert world.ask() == 0
     assert capsys.readouterr().out.splitlines() == [
-        "6 rejects, 0 of them sent before. Of the others",
+        "6 rejects",
         "        3 would be stored    buy/v1 3",
-        "        0 still rejected",
+        "        0 would be rejected again",
         "        1 not patchable: no JSON",
         "        2 not patchable: the patch does not fit",
+        "                 2 operation 1, move from /page to /path: no such place",
         "Nothing was sent; --send sends the 3.",
     ]
     assert world.kinesis.calls == []
@@ -129,6 +132,17 @@ def test_run_again_it_sends_nothing(world: World, capsys: pytest.CaptureFixture[
     found = sums(capsys)
     assert (found["found"], found["before"], found["stored"], found["sent"]) == (6, 3, 0, 0)
     assert len(world.arrived()) == 3
+    assert world.ask("--text", "$.page", "--send") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "3 rejects",
+        "        3 were sent before (--again sends them once more)",
+        "0 sent.",
+    ]
+    assert world.ask("--text", "$.page", "--again") == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "3 rejects",
+        "        3 were sent before, and are tried once more",
+    ]
     assert world.ask("--send", "--again", "--json") == 0
     assert sums(capsys)["sent"] == 3
 
@@ -166,6 +180,36 @@ def test_an_event_that_was_rejected_again_keeps_its_first_mark(world: World) -> 
     arrived = world.arrived()
     assert len(arrived) == 6
     assert {one.redriven.row_id for one in arrived if one.redriven} == marks
+
+
+def test_a_mark_whose_row_was_rejected_after_all_is_free_again(world: World) -> None:
+    """It was to be stored, a child died, and then it was rejected: it is not in the lake, and may go again."""
+    claims = LedgerClaims(world.lake.store)
+    first, other = world.rejects()[:2]
+    again = wrap(Redriven(first.row_id, "b-1"), b'{"type": "buy", "page": "/x", "id": "b-1"}')
+    world.lake.take("s-1", Record(again, "1", 0, MONDAY_MS), schemas={("buy", "1-0-0"): OLD})
+    (second,) = [one.row_id for one in world.rejects() if one.redrive_of]
+    key = redriven_key(EPOCH, first.row_id)
+    assert claims.claim({key: second}, 0, 0) == {key: second}
+    stored = redriven_key(EPOCH, other.row_id)
+    assert claims.claim({stored: "its row"}, 0, 0) == {stored: "its row"}
+    assert world.ask() == 0
+    assert claims.claim({key: "new"}, 0, 0) == {key: second}, "a dry run frees nothing"
+    assert world.ask("--send") == 0
+    assert claims.claim({key: "new"}, 0, 0) == {key: "new"}
+    assert world.ask("--send", "--again") == 0
+    assert claims.claim({key: "newer", stored: "newer"}, 0, 0) == {key: "new", stored: "its row"}
+
+
+@pytest.mark.parametrize("mark", ["x" * 3000, "m\u00fcller", ""])
+def test_a_mark_that_somebody_made_up_does_not_stop_the_others(world: World, mark: str) -> None:
+    forged = wrap(Redriven(mark, "e"), b'{"type": "buy", "page": "/x", "id": "b-9"}')
+    world.lake.take("s-1", Record(forged, "1", 0, MONDAY_MS), schemas={("buy", "1-0-0"): OLD})
+    assert world.ask("--send") == 0
+    assert len(world.arrived()) == 4
+    assert all(0 < len(one.partition_key) <= 256 for one in world.kinesis.read())
+    if mark:
+        assert mark in {one.redriven.row_id for one in world.arrived() if one.redriven}
 
 
 @pytest.mark.parametrize("before", ["sending", "the put", "sent"])
@@ -222,8 +266,13 @@ def test_events_can_go_to_a_file(world: World, capsys: pytest.CaptureFixture[str
     lines = out.read_bytes().splitlines()
     assert len({unwrapped(Record(line, "1", 0, 0)).redriven for line in lines}) == 3
     assert world.kinesis.calls == []
+    assert out.stat().st_mode & 0o077 == 0, "personal data: for its owner only"
     with pytest.raises(SettingsError, match="File exists; expected the name of a new file"):
         world.ask("--send", "--out", str(out))
+    none = world.folder / "none.jsonl"
+    assert world.ask("--send", "--out", str(none), "--json") == 0
+    assert sums(capsys)["sent"] == 0
+    assert not none.exists()
 
 
 def test_the_rate_is_kept(world: World) -> None:
@@ -235,7 +284,7 @@ def test_the_rate_is_kept(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "No such file"), ("{}", "expected a list of operations"), ('[{"op":"mend","path":"/a"}]', "no JSON Patch")],
+    [(None, "No such file"), ("{}", "expected a JSON Patch"), ('[{"op":"mend","path":"/a"}]', "operation 1: ")],
 )
 def test_a_patch_that_is_none_is_refused(world: World, text: str | None, said: str) -> None:
     world.patch.unlink()
@@ -245,10 +294,28 @@ def test_a_patch_that_is_none_is_refused(world: World, text: str | None, said: s
         world.ask()
 
 
+def test_what_came_by_the_stream_should_go_back_by_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.ask("--send", "--out", str(world.folder / "a.jsonl")) == 0
+    assert "a backfill cannot know which of them the consumer has stored" in capsys.readouterr().err
+    assert world.ask("--send", "--again", "--files", "--out", str(world.folder / "b.jsonl")) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "fast"])
+def test_a_rate_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], rate: str) -> None:
+    parser = argparse.ArgumentParser()
+    redrive.configure(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--rate={rate}"])
+    assert f"found {rate}, expected events a second, more than none" in capsys.readouterr().err
+
+
 def test_sending_needs_a_stream_or_a_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(World, "settings", lambda self: self.lake.settings(self.folder / "schemas"))
     with pytest.raises(SettingsError, match="no stream to send to"):
         world.ask("--send")
+    with pytest.raises(SettingsError, match="what `backfill` rejected goes back through a file: add --out FILE"):
+        world.ask("--send", "--files")
     assert world.kinesis.calls == []
 
 

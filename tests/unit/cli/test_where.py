@@ -52,7 +52,7 @@ def test_a_reject_comes_with_its_reasons(lake: SmallLake, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert out.startswith("rejected in quarantine")
     assert "chain 2, generation 1" in out
-    assert "reason  parse json $ not JSON" in out
+    assert "reason  parse/json $: not JSON" in out
     assert out.endswith("1 found; read 10 objects.\n")
 
 
