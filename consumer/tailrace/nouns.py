@@ -67,6 +67,10 @@ class Record(
     redriven: Redriven | None = None
 
 
+class TooMuch(Exception):
+    """Records that unpack to more than is held at once. Fewer of them can be processed, one always can."""
+
+
 class Rejected(msgspec.Struct, frozen=True, gc=False):
     """One event that is kept in quarantine, with every reason."""
 

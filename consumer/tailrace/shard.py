@@ -14,7 +14,7 @@ from typing import Protocol
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.ports import Sink, WorldDenied, WorldError
-from tailrace.nouns import START, Outcome, Reason, Record
+from tailrace.nouns import START, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
@@ -23,7 +23,9 @@ TRACEBACK_CHARS_MAX = 4000
 class Pipeline(Protocol):
     """What makes rows of records."""
 
-    def __call__(self, records: Sequence[Record]) -> Outcome: ...
+    def __call__(self, records: Sequence[Record]) -> Outcome:
+        """Return what records became. Raises TooMuch where fewer at a time can be processed."""
+
     def internal(self, record: Record, reason: Reason) -> Outcome:
         """Return the outcome of a record that our own code cannot process: one reject."""
 
@@ -91,8 +93,13 @@ class Shard:
                 self._process(part)
 
     def _process(self, part: Part) -> None:
-        outcome = self._pipeline(part.records)
-        if len(part.records) > 1 and not all([lane.make_room(outcome) for lane in self._lanes]):  # noqa: C419 every lane
+        try:
+            outcome = self._pipeline(part.records)
+        except TooMuch:
+            roomy = False
+        else:
+            roomy = len(part.records) == 1 or all([lane.make_room(outcome) for lane in self._lanes])  # noqa: C419 every lane
+        if not roomy:
             half = len(part.records) // 2
             for records in (part.records[:half], part.records[half:]):
                 self._process(part_of(records))

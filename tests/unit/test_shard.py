@@ -13,7 +13,7 @@ from support.memory_sink import MemoryPipeline, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Item, PositionsDigest, lane_key
-from tailrace.nouns import START, Outcome, Record, mark
+from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
 
@@ -65,6 +65,26 @@ def test_rows_are_made_once_for_all_lanes() -> None:
         one.shard.end()
         assert one.pipeline.calls == [["1", "2", "3"]]
     assert [item(world, lane).records for lane in ("lake", "hot")] == [3, 3]
+
+
+class Narrow(Counting):
+    """Can hold two records at a time."""
+
+    def __call__(self, records: Sequence[Record]) -> Outcome:
+        if len(records) > 2:
+            raise TooMuch
+        return super().__call__(records)
+
+
+def test_what_is_too_much_at_once_is_taken_in_halves() -> None:
+    world = World()
+    with made(world) as one:
+        narrow = Narrow()
+        shard = Shard(narrow, [one.lake, one.hot], lambda: 0, world.say)
+        shard.add(ones(1, 7))
+        shard.end()
+        assert narrow.calls == [["1"], ["2", "3"], ["4", "5"], ["6", "7"]]
+    assert [item(world, lane).watermark for lane in ("lake", "hot")] == [mark("7", 0)] * 2
 
 
 def test_the_watermark_is_the_slowest_lanes() -> None:

@@ -10,7 +10,7 @@ import zlib
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from tailrace.nouns import Reason
+from tailrace.nouns import Reason, TooMuch
 from tailrace.rows.avro_values import Cursor, Read, Wrong, compiled, no_numbers, uuid_text, wrong
 from tailrace.schema.avro import Writer, Writers
 from tailrace.schema.validate import REASONS_MAX
@@ -20,6 +20,7 @@ SINGLE_OBJECT: Final = b"\xc3\x01"
 REGISTRY: Final = b"\x03"
 PLAIN, ZLIB = 0, 5
 FINGERPRINT_BYTES, ID_BYTES = 8, 16
+INFLATED_MAX: Final = 16 * 1024 * 1024  # at once: a value takes up to 25 times its bytes, which zlib packs to 1/1000
 NAMED_MAX: Final = 3  # of the schemas that a message names
 
 
@@ -37,9 +38,14 @@ class Payloads:
     def __init__(self, writers: Writers, limits: Limits) -> None:
         self._writers, self._limits = writers, limits
         self._reads: dict[str, Read] = {}  # by the writer's name
+        self._inflated_bytes = 0
+
+    def begin(self) -> None:
+        """A chunk begins: what is inflated is counted from here."""
+        self._inflated_bytes = 0
 
     def __call__(self, data: bytes) -> Payload | None:
-        """Return what a payload is; None where its first bytes are not Avro's."""
+        """Return what a payload is; None where its first bytes are not Avro's. Raises TooMuch."""
         if data.startswith(SINGLE_OBJECT):
             return self._single_object(data)
         return self._registered(data) if data.startswith(REGISTRY) else None
@@ -81,6 +87,9 @@ class Payloads:
             found = inflate.decompress(body, most + 1)
         except zlib.error as error:
             raise Wrong(wrong("avro", f"found no zlib: {error}")) from None
+        self._inflated_bytes += len(found)
+        if self._inflated_bytes > INFLATED_MAX + most:  # so that one alone never is
+            raise TooMuch(f"found payloads of more than {INFLATED_MAX} bytes once inflated, expected fewer at a time")
         if len(found) > most:
             message = f"found more than {most} bytes after inflating {len(body)}, expected at most {most}"
             raise Wrong(Reason("parse", "size", "$", message))

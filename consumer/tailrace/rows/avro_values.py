@@ -24,12 +24,13 @@ _DOUBLE: Final = struct.Struct("<d")
 class Cursor:
     """A place in bytes, and what may still be made of them."""
 
-    __slots__ = ("at", "data", "items", "limits", "members", "odd")
+    __slots__ = ("at", "chars", "data", "items", "limits", "members", "odd")
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         self.data, self.at, self.limits = data, 0, limits
         self.members = limits.properties_max
         self.items = len(data) + limits.properties_max  # an item has a byte, or there are few of its kind
+        self.chars = limits.event_bytes_max  # of texts that are longer than their bytes
         self.odd = False  # a number was none
 
 
@@ -164,9 +165,19 @@ def _enum(symbols: list[str]) -> Read:
         index = _long(cursor)
         if not 0 <= index < len(symbols):
             raise Wrong(wrong("avro", f"found symbol {index} of an enum, expected 0 to {len(symbols) - 1}"))
-        return symbols[index]
+        return _written(cursor, symbols[index])
 
     return enum
+
+
+def _written(cursor: Cursor, text: str) -> str:
+    """Return a text that may be much longer than its bytes were."""
+    cursor.chars -= len(text)
+    if cursor.chars < 0:
+        most = cursor.limits.event_bytes_max
+        message = f"found enums and decimals of more than {most} characters, expected at most {most}"
+        raise Wrong(Reason("parse", "size", "$", message))
+    return text
 
 
 def _fixed(schema: dict[str, Any]) -> Read:
@@ -186,9 +197,9 @@ def _decimal(octets: Callable[[Cursor], bytes], shape: Decimal) -> Read:
         if abs(value) >= limit:  # before it is written out: the digits of a long one take for ever
             raise Wrong(wrong("avro", f"found more digits in a decimal than the {shape.precision} expected"))
         if not shape.scale:
-            return str(value)
+            return _written(cursor, str(value))
         whole, rest = divmod(abs(value), 10**shape.scale)
-        return f"{'-' if value < 0 else ''}{whole}.{rest:0{shape.scale}d}"
+        return _written(cursor, f"{'-' if value < 0 else ''}{whole}.{rest:0{shape.scale}d}")
 
     return read
 

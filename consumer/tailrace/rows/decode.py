@@ -64,7 +64,8 @@ class Decoder:
         self._bytes_max = limits.event_bytes_max
 
     def decode(self, records: Sequence[Record]) -> tuple[Events, list[Spoilt]]:
-        """Return the events of records, single ones first, and what is none."""
+        """Return the events of records, single ones first, and what is none. Raises TooMuch."""
+        self._payloads.begin()
         late, spoilt = Events([], [], [], [], set(), {}), list[Spoilt]()
         datas = [record.data for record in records]
         odd = {at for at, record in enumerate(records) if record.fault is not None}

@@ -54,7 +54,7 @@ class Pipeline:
         self._unknown_shapes: dict[tuple[str, str | None, bool], Shape] = {}
 
     def __call__(self, records: Sequence[Record]) -> Outcome:
-        """Return the rows of records, rejects among them."""
+        """Return the rows of records, rejects among them. Raises TooMuch where fewer at a time can be processed."""
         records = [unwrapped(record) if record.data.startswith(PREFIX) else record for record in records]
         events, spoilt = self._decoder.decode(records)
         rejected = [self._of_spoilt(one) for one in spoilt]

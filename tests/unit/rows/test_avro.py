@@ -14,8 +14,8 @@ import pytest
 from support.avro_schemas import ORDER, ORDERED, REGISTRY_ID, encoded, order, single_object
 from support.pipelines import ARRIVAL_MS, closed, holds, pipeline, record, records, rejected, stored, why
 from tailrace import settings
-from tailrace.nouns import Redriven
-from tailrace.rows.avro import Payload, Payloads
+from tailrace.nouns import Redriven, TooMuch
+from tailrace.rows.avro import INFLATED_MAX, Payload, Payloads
 from tailrace.rows.redriven import wrap
 from tailrace.schema.avro import converted, fingerprint_of, writers
 
@@ -138,6 +138,20 @@ def test_what_inflates_without_end_is_cut_at_the_limit() -> None:
     message = f"found more than 10000 bytes after inflating {body}, expected at most 10000"
     assert only(found) == ("parse", "size", "$", message)
     assert held < 2_000_000
+
+
+def test_many_that_inflate_are_too_much_at_once_and_never_one_alone() -> None:
+    avsc = {**ORDER, "fields": [{"name": "text", "type": "string"}]}
+    size = 1_000_000
+    bomb = b"\x03\x05" + ID + zlib.compress(b"\x80\x89\x7a" + b"x" * size, 9)
+    pipe = pipeline({("note", "1-0-0"): converted(avsc)})
+    few = INFLATED_MAX // size
+    with pytest.raises(TooMuch):
+        pipe(records(*[bomb] * (few + 3)))
+    assert pipe(records(*[bomb] * few)).stored == few  # what was counted before counts no more
+    alone = pipeline({("note", "1-0-0"): converted(avsc)}, limits={"event_bytes_max": 10 * 1024 * 1024})
+    huge = b"\x03\x05" + ID + zlib.compress(bytes(50_000_000), 9)
+    assert alone(records(huge)).rejected == 1
 
 
 @pytest.mark.parametrize("header", [b"\xc3\x01" + FINGERPRINT, b"\x03\x00" + ID])

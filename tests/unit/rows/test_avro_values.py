@@ -124,6 +124,23 @@ def test_what_has_no_meaning_is_told(schema: Any, data: bytes, message: str) -> 
     assert wrong(schema, data) == ("decode", "avro", "$", message)
 
 
+@pytest.mark.parametrize(
+    ("schema", "item", "most"),
+    [
+        ({"type": "enum", "name": "E", "symbols": ["x" * 40]}, b"\x00", 5),
+        ({**DECIMAL, "precision": 39, "scale": 38}, b"\x00", 5),
+        ({**DECIMAL, "precision": 39, "scale": 0}, b"\x02\x05", 200),
+    ],
+    ids=["enum", "decimal", "whole decimal"],
+)
+def test_texts_that_are_longer_than_their_bytes_are_counted(schema: Any, item: bytes, most: int) -> None:
+    limits = settings.Limits(event_bytes_max=200)
+    array, block = {"type": "array", "items": schema}, b"\x02" + item
+    assert len(read(array, block * most + b"\x00", limits)) == most
+    message = "found enums and decimals of more than 200 characters, expected at most 200"
+    assert wrong(array, block * (most + 1) + b"\x00", limits) == ("parse", "size", f"$[{most}]", message)
+
+
 def test_a_text_that_is_no_utf8_is_told() -> None:
     for text in (b"\xff", b"\xc3", b"\xed\xa0\x80"):
         reason = wrong("string", bytes([2 * len(text) + 2]) + b"a" + text)
