@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -29,8 +28,10 @@ CACHE_ENTRIES: Final = 8192
 CACHED_CHARS_MAX: Final = 256
 SECRET_BYTES_MIN: Final = 16
 PERSONS: Final = ("user_id", "session_id")  # fields of the contract: each is altered everywhere, or nowhere
+BLOCK_BYTES: Final = 64  # of SHA-256
 DIGEST_TEXT: Final = b"tailrace: which keys these are"
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _PSEUDONYM: Final = "{}:[A-Za-z0-9_-]{{43}}"
 _PATHS: Final = "[privacy] pseudonyms"
 Change = Callable[[Any], Any]
@@ -40,13 +41,16 @@ class Key:
     """HMAC-SHA-256 under one secret, with the work for the secret done once."""
 
     def __init__(self, secret: bytes) -> None:
-        self._begun = hmac.new(secret, digestmod=hashlib.sha256)
+        block = (hashlib.sha256(secret).digest() if len(secret) > BLOCK_BYTES else secret).ljust(BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block)).copy
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
 
     def of(self, data: bytes) -> bytes:
-        """Return the code of some bytes."""
-        code = self._begun.copy()
-        code.update(data)
-        return code.digest()
+        """Return the code of some bytes. RFC 2104 by hand: the module `hmac` takes twice as long for short texts."""
+        inner, outer = self._inner(), self._outer()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class Pseudonyms:
@@ -77,7 +81,7 @@ class Pseudonyms:
 
     def _token(self, text: str) -> str:
         code = self._key.of(text.encode(errors="surrogatepass"))
-        return self._prefix + base64.urlsafe_b64encode(code).decode().rstrip("=")
+        return self._prefix + binascii.b2a_base64(code, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 class Addresses:
@@ -99,7 +103,8 @@ class Addresses:
         if found is None:
             return None
         if isinstance(found, IPv4Address):
-            cut: object = IPv4Address(int(found) & self._v4)
+            kept = int(found) & self._v4
+            cut: object = f"{kept >> 24}.{kept >> 16 & 255}.{kept >> 8 & 255}.{kept & 255}"
         elif found.sixtofour is not None:  # its first 16 bits, and then an IPv4 address
             cut = IPv6Address(int(found) & self._v6 & (0xFFFF << 112 | self._v4 << 80 | (1 << 80) - 1))
         else:
