@@ -27,7 +27,8 @@ class Numbers:
     received: int = 0  # events of committed plans; the next two make it up
     stored: int = 0
     rejected: int = 0
-    lag_s: float = 0.0  # of the shard that is furthest behind, as KCL says or by arrival: the larger
+    # Of the shard that is furthest behind, as KCL says or by arrival: the larger. It grows where nothing moves.
+    lag_s: float = field(default=0.0, compare=False)
     restarts: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)  # (stage, keyword)
     edition_s: float = 0.0  # when the schemas in use were taken up, by the last of the shards; 0: not said

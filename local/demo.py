@@ -236,7 +236,8 @@ def tell(screen: Screen, world: aws.World, file: Path) -> None:
     screen.say(f"log        {Path(world.folder) / 'consumer.log'}")
     keys = "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
     screen.say(f"traffic    .venv/bin/python -m local traffic --run {world.folder} --events 5000")
-    screen.say(f"audit      {keys} .venv/bin/tailrace audit --config {file}")
+    for name, command in (("audit", "audit"), ("rejects", "quarantine stats")):
+        screen.say(f"{name:<11}{keys} .venv/bin/tailrace {command} --config {file}")
     screen.say(f"stop       Ctrl-C here, or: kill {os.getpid()}")
 
 

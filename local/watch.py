@@ -12,7 +12,7 @@ from local.screen import Screen
 from local.send import Sent
 
 LOOK_EVERY_S = 0.5
-QUIET_MAX_S = 90.0  # without any number moving
+QUIET_MAX_S = 180.0  # without any number moving; a start takes 15 s here, on a slow machine many times that
 RESTARTS_MAX = 3  # of the daemon; one may be bad luck
 REASONS_SHOWN = 4
 LOG_LINES = 30

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from local.consumer import Numbers, parse
 from local.demo import excerpt
+from local.process import NotComeTogetherError
 from local.readback import Reason
-from local.watch import Tally, line, lines, waiting_for
+from local.screen import Screen
+from local.watch import QUIET_MAX_S, Tally, line, lines, wait_until, waiting_for
 
 PAGE = """\
 # TYPE tailrace_daemon_up gauge
@@ -43,6 +47,7 @@ tailrace_rejects_total{keyword="type",stage="schema",type="scroll"} 2.0
 
 
 def test_a_page_is_added_up_over_shards() -> None:
+    assert parse(PAGE).lag_s == 1.5
     assert parse(PAGE) == Numbers(
         up=True,
         daemon=True,
@@ -100,3 +105,33 @@ def test_the_line_says_received_stored_rejected_and_lag() -> None:
 )
 def test_an_excerpt_shows_what_the_reason_speaks_of(path: str, message: str, raw: bytes, shown: str) -> None:
     assert excerpt(Reason("schema", "type", path, message, 1, raw), chars=20) == shown
+
+
+class Stuck:
+    """A consumer that commits no more, while its lag grows."""
+
+    status = None
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def numbers(self) -> Numbers:
+        return Numbers(up=True, received=min(5, int(self.now_s)), lag_s=self.now_s)
+
+    def ready(self) -> str:
+        return "ok"
+
+    def tail(self, _lines: int) -> str:
+        return "the log"
+
+
+def test_a_lag_that_grows_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck: Any = Stuck(monkeypatch)
+    with pytest.raises(NotComeTogetherError, match=r"Nothing has moved for .* while waiting for the last event"):
+        wait_until(Screen(), stuck, lambda numbers: numbers.received > 5, "the last event")
+    assert QUIET_MAX_S + 4 < stuck.now_s < QUIET_MAX_S + 10
