@@ -20,6 +20,7 @@ _NUMBER: Final = re.compile(r"0x[0-9a-f]+|-?\d[\d.]*(?:[eE][+-]?\d+)?")
 _QUOTED: Final = re.compile(r'".*"?', re.DOTALL)
 _FOUND, _EXPECTED = "found ", ", expected"
 _NAMES: Final = ("no member ", "a member ")  # what follows is a key
+_PLACE: Final = re.compile(r"line \d+ column \d+ \(char \d+\)")  # in bytes that are no JSON
 _FRAME: Final = re.compile(r"^ *File .*$", re.MULTILINE)
 
 
@@ -73,7 +74,8 @@ def message(reason: Reason) -> str:
 
 def shape(reason: Reason) -> tuple[str, str]:
     """Return (path, message) without what differs from event to event."""
-    return _INDEX.sub("[*]", reason.path), re.sub(rf"{DOTS}\(\d+\)", DOTS, message(reason))
+    said = re.sub(rf"{DOTS}\(\d+\)", DOTS, message(reason))
+    return _INDEX.sub("[*]", reason.path), _PLACE.sub(lambda place: _NUMBER.sub("#", place[0]), said)
 
 
 def _values(found: str) -> str:

@@ -86,3 +86,11 @@ def test_the_shape_is_the_same_for_events_that_are_wrong_alike() -> None:
     one = Reason("schema", "type", "$.items[3].qty", 'found "7", expected a whole number')
     two = Reason("schema", "type", "$.items[12].qty", 'found "a dozen", expected a whole number')
     assert masking.shape(one) == masking.shape(two) == ("$.items[*].qty", 'found "•••", expected a whole number')
+    cut = [
+        Reason(
+            "parse", "json", "$", f"found no JSON: a comma is lacking, expected one: line {n} column 3{n} (char {n}0)"
+        )
+        for n in range(2)
+    ]
+    assert masking.shape(cut[0]) == masking.shape(cut[1])
+    assert masking.shape(cut[0])[1].endswith("expected one: line # column # (char #)")
