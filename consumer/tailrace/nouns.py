@@ -67,6 +67,10 @@ class Record(
     redriven: Redriven | None = None
 
 
+class Discreet(Exception):
+    """A mistake whose own words hold nothing of an event, and may be logged."""
+
+
 class TooMuch(Exception):
     """Records that unpack to more than is held at once. Fewer of them can be processed, one always can."""
 

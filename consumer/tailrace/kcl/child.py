@@ -31,7 +31,7 @@ from tailrace.kcl.protocol import (
     Turn,
 )
 from tailrace.nouns import START, mark, unmark
-from tailrace.ops import logs
+from tailrace.ops import failures, logs
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.shard import Shard
 
@@ -238,7 +238,7 @@ def main(argv: list[str]) -> Never:
     except (Superseded, Resolved) as leave:
         log.warning(str(leave))
     except BaseException as error:
-        log.exception("child failed", error=repr(error))
+        log.exception("child failed", error=failures.words(error))
     sys.stderr.flush()
     os._exit(code)
 

@@ -116,7 +116,10 @@ class Log:
 
     def exception(self, msg: str, **fields: Any) -> None:
         """An error, with the traceback of the exception in hand."""
-        self._log("error", msg, {**fields, "traceback": traceback.format_exc()})
+        from tailrace.ops.failures import trace  # noqa: PLC0415 - it loads pyarrow
+
+        error = sys.exception()
+        self._log("error", msg, {**fields, "traceback": trace(error) if error else ""})
 
     def at(self, level: Level, msg: str, **fields: Any) -> None:
         """A line of a level that is only known now."""

@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
+from tailrace.nouns import Discreet
 from tailrace.rows.enrich.port import Enricher
 
 
-class PluginError(Exception):
+class PluginError(Discreet):
     """A plug-in that raised, or returned what it must not; the message names it."""
 
 
