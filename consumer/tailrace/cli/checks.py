@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from tailrace.cli.trial import REJECTED, STORED, Judged, Trial, told
 from tailrace.edition import Edition, load
 from tailrace.rows.mask import strays
 from tailrace.rows.route import RouteError, unknown_events
+from tailrace.rows.wildcard import wildcard
 from tailrace.schema.book import Book, BookError
 from tailrace.schema.compare import compare
 from tailrace.schema.source import Files
@@ -250,6 +250,6 @@ def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
         report.notes.append(Finding("settings", "[privacy] pseudonyms", message))
     for key in ("lenient", "drop"):
         for pattern in getattr(settings.verdicts, key):
-            if not any(fnmatchcase(kind, pattern) for kind in book.types()):
+            if not any(map(wildcard([pattern]), book.types())):
                 message = f"found {pattern!r}, expected the name of an event type with a schema"
                 report.findings.append(Finding("settings", f"[verdicts] {key}", message))

@@ -8,7 +8,6 @@ there fits nothing but `!=`; text is compared with text and numbers with numbers
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.rows import times
+from tailrace.rows.wildcard import wildcard
 from tailrace.schema.book import TIME
 from tailrace.schema.contract import find, shortened, shown
 
@@ -50,12 +50,6 @@ def written(value: Any) -> str:
 def condition_of(said: Any, envelope: pa.Schema) -> Truth:
     """Return what says of each row whether the condition holds. Raises ConditionError."""
     return _condition(said, envelope, "", 1)
-
-
-def wildcard(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Return what says whether a text fits one of some patterns. `*` stands for any characters, the rest for itself."""
-    one = re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns), re.DOTALL)
-    return lambda text: one.fullmatch(text) is not None
 
 
 def column_truth(name: str, holds: Predicate) -> Truth:

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.nouns import Rows
-from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, wildcard, written
+from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, written
+from tailrace.rows.wildcard import wildcard
 from tailrace.settings import SettingsError
 
 LAKE: Final = "lake"

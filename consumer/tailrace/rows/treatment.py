@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
-from fnmatch import translate
 from typing import Any, NamedTuple
 
 from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.route import Routes
+from tailrace.rows.wildcard import wildcard
 from tailrace.settings import Verdicts
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -34,7 +33,7 @@ class Treatment(NamedTuple):
 
 def verdicts(section: Verdicts) -> Callable[[str], Verdict]:
     """Return what says the verdict of a type. A type that is named in both lists is stored."""
-    lenient, drop = _matcher(section.lenient), _matcher(section.drop)
+    lenient, drop = wildcard(section.lenient), wildcard(section.drop)
 
     def verdict(event_type: str) -> Verdict:
         if lenient(event_type):
@@ -42,11 +41,3 @@ def verdicts(section: Verdicts) -> Callable[[str], Verdict]:
         return Verdict.DROP if drop(event_type) else Verdict.REJECT
 
     return verdict
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Return what says whether a text fits one of some patterns, whose `*` stands for any characters."""
-    if not patterns:
-        return lambda _text: False
-    one = re.compile("|".join(translate(pattern) for pattern in patterns))
-    return lambda text: one.fullmatch(text) is not None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.rows.condition import ConditionError, Given, condition_of, wildcard
+from tailrace.rows.condition import ConditionError, Given, condition_of
 from tailrace.schema.book import TIME
 
 ENVELOPE = pa.schema([
@@ -103,23 +103,6 @@ def test_columns_that_are_not_text() -> None:
     assert holds({"path": "bot", "op": "!=", "value": True}, *events) == [False, True, True]
     assert holds({"path": "score", "op": "<", "value": 0}, *events) == [False, True, False]
     assert holds({"path": "score", "op": "==", "value": 2}, *events) == [True, False, False]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text", "fits"),
-    [
-        ("click", "click", True),
-        ("click", "clicks", False),
-        ("c*", "click", True),
-        ("*.click", "com.click", True),
-        ("a.b", "axb", False),
-        ("[ab]", "a", False),
-        ("?", "a", False),
-        ("*", "two\nlines", True),
-    ],
-)
-def test_wildcards_know_the_star_alone(pattern: str, text: str, fits: bool) -> None:
-    assert wildcard(["nothing", pattern])(text) is fits
 
 
 DEEP: Any = {"path": "x", "op": "exists"}

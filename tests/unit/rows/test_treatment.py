@@ -21,10 +21,12 @@ from tailrace.settings import Verdicts
         ("web.both", Verdict.LENIENT),
         ("", Verdict.REJECT),
         ("test.two\nlines", Verdict.DROP),
+        ("odd[1]?", Verdict.DROP),
+        ("odd12", Verdict.REJECT),
     ],
 )
 def test_a_type_has_the_verdict_of_the_pattern_that_fits_it_whole(event_type: str, verdict: Verdict) -> None:
-    assert verdicts(Verdicts(lenient=("click", "web.*"), drop=("test.*", "web.both")))(event_type) is verdict
+    assert verdicts(Verdicts(lenient=("click", "web.*"), drop=("test.*", "web.both", "odd[1]?")))(event_type) is verdict
 
 
 def test_without_patterns_all_is_rejected() -> None:
