@@ -7,6 +7,7 @@ for a child that starts while its source is away.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from tailrace.schema.source import Files, Stamp
 from tailrace.settings import Settings, SettingsError
 
 NOT_KEPT: Final = "no copy of schemas and lookups could be kept: an older one stays"
+QUIET_S: Final = 2.0  # for so long nothing may have changed: half a change would be an edition that lacks types
 TROUBLE: Final = (WorldError, WorldDenied, BookError, SettingsError)
 
 
@@ -94,6 +96,7 @@ class Editions:
     def _run(self) -> None:
         while not self._over.wait(self._settings.refresh.every_s):
             self.look()
+            gc.collect()  # the collector is off in a child; a shard without records would gather what looks leave
 
     def look(self) -> None:
         """See whether anything has changed, and load what has."""
@@ -104,6 +107,8 @@ class Editions:
             elif stamp == self._refused:
                 self._say("edition_looked", result="failed")
                 return
+            elif self._over.wait(min(QUIET_S, self._settings.refresh.every_s)) or self._files.stamp_now() != stamp:
+                self._say("edition_looked", result="unchanged")  # somebody is still at it: the next look sees the rest
             else:
                 self._load(stamp)
         except TROUBLE as error:
@@ -121,6 +126,9 @@ class Editions:
         except (BookError, SettingsError):
             self._refused = stamp
             raise
+        if not stamp == files.stamp == files.stamp_now():
+            self._say("edition_looked", result="unchanged")
+            return
         self._keep(files)
         files.forget()
         self._files, self._stamp = files, files.stamp

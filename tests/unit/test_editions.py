@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import boto3
@@ -13,10 +16,11 @@ import pytest
 
 from support.editions import schema, settings_of
 from support.ministack import ministack
+from tailrace import edition
 from tailrace.commit.ports import WorldError
 from tailrace.edition import Edition
 from tailrace.editions import Editions, Read, first, read
-from tailrace.schema.book import BookError
+from tailrace.schema.book import Book, BookError
 from tailrace.schema.source import Files
 from tailrace.settings import Aws, Refresh, Routes, Schemas, Settings
 
@@ -131,6 +135,54 @@ def test_a_mistake_of_our_own_does_not_end_the_looking(tmp_path: Path, monkeypat
     assert watched.look() is not None
 
 
+def test_half_of_a_change_is_no_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path)
+    schema(tmp_path, "signup", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Event, "wait", lambda *_: schema(tmp_path, "order", "1"))
+        assert watched.look() is None, "it changed while it was waited for to be still"
+    loading = edition.load_files
+
+    def slow(*given: Any, **named: Any) -> Book:
+        book = loading(*given, **named)
+        schema(tmp_path, "refund", "1")
+        return book
+
+    with monkeypatch.context() as patch:
+        patch.setattr(edition, "load_files", slow)
+        assert watched.look() is None, "it changed while it was read"
+    new = watched.look()
+    assert new is not None
+    assert sorted(new.book.types()) == ["click", "order", "refund", "signup"]
+    assert watched.said == ["unchanged", "unchanged", "loaded"]
+    assert watched.errors == []
+
+
+def test_what_looks_leave_in_cycles_goes(tmp_path: Path) -> None:
+    """The collector is off in a child, and a shard without records collects nothing itself."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+    schema(tmp_path, "click", "1")
+    settings = msgspec.structs.replace(settings_of(tmp_path), refresh=Refresh(every_s=0.001))
+    looked, gone = Counted(), Semaphore(0)
+
+    def say(what: str, /, **facts: object) -> None:
+        weakref.finalize(Cycle(), gone.release)
+        looked(what, **facts)
+
+    gc.disable()
+    editions = Editions(settings, read(settings), say)
+    try:
+        editions.start()
+        assert gone.acquire(timeout=30), "nothing collects"
+    finally:
+        editions.close()
+        gc.enable()
+
+
 def test_the_thread_looks_until_it_is_closed(tmp_path: Path) -> None:
     schema(tmp_path, "click", "1")
     settings = msgspec.structs.replace(settings_of(tmp_path), refresh=Refresh(every_s=0.001))
@@ -150,8 +202,6 @@ class Counted:
     """Counts, and lets a test wait for a count."""
 
     def __init__(self) -> None:
-        from threading import Semaphore
-
         self._looks = Semaphore(0)
 
     def __call__(self, what: str, /, **_facts: object) -> None:

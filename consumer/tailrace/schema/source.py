@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -157,9 +157,12 @@ def _read(uri: str, entry: Entry) -> bytes:
 
 
 def _files(root: Path, wanted: Wanted) -> Iterator[Entry | None]:
+    def refuse(error: OSError) -> NoReturn:  # a folder that cannot be read must not look as if it had gone
+        raise BookError(f"{error.filename or root}: {(error.strerror or str(error)).lower()}") from None
+
     if not root.is_dir():
         raise BookError(f"{root}: no such folder")
-    for folder, below, names in os.walk(root):
+    for folder, below, names in os.walk(root, onerror=refuse):
         below[:] = [name for name in below if not name.startswith(".")]
         for name in names:
             file = Path(folder, name)

@@ -182,6 +182,22 @@ def test_there_is_a_limit_to_files_and_to_bytes(tmp_path: Path, monkeypatch: pyt
         place.files.anew().read(f"{place.uri}/click/0.json")
 
 
+def test_a_folder_below_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "click").mkdir()
+    (tmp_path / "click" / "1.json").write_text("{}")
+    (tmp_path / "order").mkdir()
+    scandir: Any = os.scandir
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith("order"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(BookError, match=r"order: permission denied$"):
+        Files.of(Settings()).folder(str(tmp_path), is_json)
+
+
 def test_hidden_folders_are_passed_over_and_devices_refused(tmp_path: Path) -> None:
     place = OnDisk(tmp_path)
     place.put(".git/x.json", b"")
