@@ -1,4 +1,4 @@
-"""Which events came before. Rule: a verdict stands in its plan; who takes the plan over obeys it and asks nobody.
+"""Which events came before. Rule: a verdict stands in its plan, and who takes the plan over obeys it.
 
 Within a plan by what the batch has seen; across plans by claims, whose owner is the row itself: a replay asks for its
 own keys again and gets them. Nothing of an event is written before its plan is, so what is asked here is harmless to
@@ -8,6 +8,7 @@ ask twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.patience import Patience
@@ -15,6 +16,8 @@ from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Rows
 from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, keys, lost, redriven_keys, wanted, without
 from tailrace.settings import Dedup
+
+ASKED_AT_ONCE: Final = 512  # keys: of so many, what a service answered is asked again where it failed for one
 
 
 class Repeats:
@@ -39,7 +42,10 @@ class Repeats:
     def __call__(self, outcome: Outcome, lane: Lane) -> Outcome:
         """Return the outcome without events that came before. The lane must be ready to take it."""
         verdicts = lane.repeated
-        return without(outcome, self._judged(outcome.rows, lane.seen) if verdicts is None else verdicts)
+        outcome = without(outcome, verdicts or {})
+        if verdicts is not None and lane.same_edition:
+            return outcome  # what the plan stores has its keys
+        return without(outcome, self._judged(outcome.rows, lane.seen))  # another edition may store more
 
     def _judged(self, rows: Sequence[Rows], seen: dict[str, str]) -> dict[str, str]:
         """Return why, by position, of all rows that go. `seen` are the owners of this batch's keys so far."""
@@ -53,15 +59,21 @@ class Repeats:
         return repeated
 
     def _owners(self, claims: Claims, asked: Mapping[str, str]) -> Mapping[str, str]:
-        """Ask who owns these keys, for as long as the patience lasts."""
+        """Ask who owns these keys, some at a time: what was answered is not asked again when a later one must wait."""
+        owners: dict[str, str] = {}
         if not asked:
-            return {}
-        patience = self._patience()
+            return owners
+        whole, listed = self._patience(), list(asked.items())
+        for at in range(0, len(listed), ASKED_AT_ONCE):
+            owners |= self._asked(claims, dict(listed[at : at + ASKED_AT_ONCE]), whole.part())
+        return owners
+
+    def _asked(self, claims: Claims, some: Mapping[str, str], patience: Patience) -> Mapping[str, str]:
         while True:
             now_s = self._now_ms() // 1000
             patience.trying()
             try:
-                return claims.claim(asked, now_s, now_s + round(self._dedup.ttl_h * 3600))
+                return claims.claim(some, now_s, now_s + round(self._dedup.ttl_h * 3600))
             except WorldError as error:
                 self._say("trouble", what="claims", error=str(error))
                 patience.wait(error)

@@ -14,7 +14,7 @@ from typing import Protocol
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane, Say
 from tailrace.commit.ports import Sink, WorldDenied, WorldError
-from tailrace.nouns import START, Outcome, Reason, Record, TooMuch
+from tailrace.nouns import START, Discreet, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
@@ -116,13 +116,19 @@ class Shard:
             lane.flush_due(now_ms)
 
     def _once(self, part: Part, outcome: Outcome) -> Outcome:
-        """Take out what came before. The first lane that takes the part has the say, and all plans note it."""
+        """Take out what came before. One lane has the say, and all plans note it.
+
+        It is the one with a plan that was found open, whose verdicts stand; else the first that takes the part.
+        """
         if self._repeats is None:
             return outcome
         for lane in self._lanes:
             lane.reach(part)
-        taker = next((lane for lane in self._lanes if lane.wants(part)), None)
-        return outcome if taker is None else self._repeats(outcome, taker)
+        takers = [lane for lane in self._lanes if lane.wants(part)]
+        if not takers:
+            return outcome
+        found = (lane for lane in takers if lane.repeated is not None)
+        return self._repeats(outcome, next(found, takers[0]))
 
     def _add_carefully(self, part: Part) -> None:
         noting = self._lanes[0]  # one durable note is enough for the shard
@@ -173,7 +179,8 @@ class Shard:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - our own mistake must not stop the shard for ever
-            self._say("poison", sequence=record.sequence, sub=record.sub, error=repr(error))
+            error_told = repr(error) if isinstance(error, Discreet) else type(error).__name__  # this is logged
+            self._say("poison", sequence=record.sequence, sub=record.sub, error=error_told)
             text = traceback.format_exc()[-TRACEBACK_CHARS_MAX:]
             return self._pipeline.internal(record, Reason("internal", type(error).__name__, "$", text))
 

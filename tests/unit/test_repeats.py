@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,7 +13,7 @@ from tailrace.commit.claims import LedgerClaims, MemoryClaims
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Redriven
-from tailrace.repeats import Repeats
+from tailrace.repeats import ASKED_AT_ONCE, Repeats
 from tailrace.rows.redriven import wrap
 from tailrace.settings import Dedup
 
@@ -23,9 +23,10 @@ HOUR_MS = 3_600_000
 class Hand:
     """What a lane tells: the batch's keys, and what an open plan left out."""
 
-    def __init__(self, repeated: Mapping[str, str] | None = None) -> None:
+    def __init__(self, repeated: Mapping[str, str] | None = None, *, same_edition: bool = True) -> None:
         self.seen: dict[str, str] = {}
         self.repeated = repeated
+        self.same_edition = same_edition
 
 
 class Slow:
@@ -145,6 +146,36 @@ def test_a_plan_that_was_found_decides_and_nobody_is_asked() -> None:
     assert outcome.filtered_by == {("click", "duplicate"): 1}
     assert hand.seen == {}
     assert here.takes((0, "a"), (1, "a"), (2, marked), (3, marked), hand=Hand({})) == [0, 1, 2, 3]
+
+
+def test_a_plan_of_another_edition_decides_what_goes_and_the_rest_is_asked_for() -> None:
+    """Events that were rejected when the plan was made have asked for nothing, and may be sound by now."""
+    claims, ledger = MemoryClaims(), LedgerClaims(MemoryLedger())
+    assert Here(claims).takes((1, "a")) == [1]
+    marked = wrap(Redriven("r", "e"), b'{"eventType":"click"}')
+    here = Here(claims, redriven=ledger)
+    left_out = {f"{int(record(b'').sequence) + 3}/0/0": "duplicate"}
+    found: list[tuple[int, Any]] = [(0, "a"), (1, "a"), (2, "b"), (3, "c"), (4, "b"), (5, marked), (6, marked)]
+    outcome = here.outcome(*found, hand=Hand(left_out, same_edition=False))
+    assert outcome.filtered_by == {("click", "duplicate"): 3, ("click", "redriven"): 1}
+    assert left_out.items() <= outcome.repeated.items()
+    assert here.takes(*found, hand=Hand(left_out, same_edition=False)) == [1, 2, 5]
+    assert here.takes((9, "c"), hand=Hand()) == [9], "what the plan left out has asked for nothing"
+
+
+def test_what_was_answered_is_not_asked_again_when_another_key_must_wait() -> None:
+    class Throttled(MemoryClaims):
+        asked: ClassVar[list[int]] = []
+
+        def claim(self, keys: Mapping[str, str], now_s: int, expires_s: int) -> Mapping[str, str]:
+            self.asked.append(len(keys))
+            if len(self.asked) == 2:
+                raise WorldError("slow down")
+            return super().claim(keys, now_s, expires_s)
+
+    claims = Throttled()
+    assert len(Here(claims).takes(*((at, f"e{at}") for at in range(ASKED_AT_ONCE + 5)))) == ASKED_AT_ONCE + 5
+    assert claims.asked == [ASKED_AT_ONCE, 5, 5]
 
 
 def test_an_event_that_was_sent_again_twice_is_stored_once_whatever_is_set() -> None:

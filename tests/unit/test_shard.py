@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,46 @@ def test_a_plan_that_was_found_tells_what_it_left_out_until_it_is_cut() -> None:
         assert one.lake.repeated is None
         assert one.shard.flush()
     assert item(world, "lake").chain == 2
+
+
+def found_open(world: World, lane: str, last: int, **facts: Any) -> None:
+    digest = PositionsDigest()
+    digest.add([f"{number}/0" for number in range(1, last + 1)])
+    write(world, lane, Item(generation=1, plan=plan(last=last, positions_digest=digest.hexdigest(), **facts)))
+
+
+@pytest.mark.parametrize(("digests", "same"), [((("code", "0"),), True), ((("code", "1"),), False)])
+def test_a_plan_that_was_found_says_whether_its_edition_still_stands(
+    digests: tuple[tuple[str, str], ...], *, same: bool
+) -> None:
+    world = World()
+    found_open(world, "lake", 3, digests=digests)
+    with made(world) as one:
+        one.lake._digests = (("code", "0"),)
+        assert one.lake.same_edition is same
+        assert not one.hot.same_edition
+
+
+def test_a_plan_that_is_taken_over_keeps_what_it_left_out_and_adds_to_it() -> None:
+    world = World()
+    found_open(world, "lake", 3, repeated=(("9/0/0", "duplicate"),))
+    with made(world) as one:
+        asking(one)
+        one.shard.add(ones(1, 3))
+        one.lake.settle()
+    taken_over = world.ledger.at(lane_key(IDENTITY, "lake"), 3)
+    assert taken_over is not None
+    assert taken_over["plan"]["repeated"] == {"1/0/0": "duplicate", "9/0/0": "duplicate"}
+
+
+def test_a_lane_with_a_plan_that_was_found_is_asked_before_the_others() -> None:
+    world = World()
+    found_open(world, "lake", 2)
+    found_open(world, "hot", 4)
+    with made(world) as one:
+        asked = asking(one)
+        one.shard.add(ones(1, 6))
+        assert [(lane, found) for lane, found, _ in asked.by] == [("lake", True), ("hot", True), ("lake", False)]
 
 
 def test_a_plan_that_was_found_is_cut_before_what_is_past_it_is_asked_about() -> None:

@@ -149,6 +149,12 @@ class Lane:
         plan = self._owner.item.plan
         return None if self.forced == START or plan is None else dict(plan.repeated)
 
+    @property
+    def same_edition(self) -> bool:
+        """Was the open plan that was found made under the edition that stands now?"""
+        plan = self._owner.item.plan
+        return plan is not None and dict(plan.digests) == dict(self._digests)
+
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
         self.reach(part)
@@ -262,7 +268,8 @@ class Lane:
             own = (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
             draft, opened = batch.draft(own, self._digests), self._owner.item.plan
             if opened is not None:
-                draft = draft._replace(repeated=opened.repeated)  # those that did not come stand too
+                repeated = {**dict(opened.repeated), **dict(draft.repeated)}  # those that did not come stand too
+                draft = draft._replace(repeated=tuple(sorted(repeated.items())))
             owner = protocol.cut(self._owner, draft)
             bodies: dict[str, Body] = {}
             if owner.plan is not None and owner.step in {"prepare", "take_over"}:

@@ -29,11 +29,14 @@ class Keyed(NamedTuple):
 
     key: str
     position: str
-    row_id: str  # the owner its key would have
+    row_id: str  # the owner its key would have; of an event sent again, the reject it was sent from
 
 
 def keys(rows: Sequence[Rows], by: str, epoch: str) -> list[Keyed]:
-    """Return the rows that have a key: those whose `by` (event_id, fingerprint) is the client's, and no derived one."""
+    """Return the rows that have a key: those whose `by` (event_id, fingerprint) is the client's, and no derived one.
+
+    What is sent again is what was rejected: a key that was claimed for it, before new schemas rejected it, is its own.
+    """
     start = blake2b(msgspec.json.encode([epoch, by]), digest_size=KEY_BYTES).copy
     encode = msgspec.json.encode
     out = []
@@ -41,10 +44,10 @@ def keys(rows: Sequence[Rows], by: str, epoch: str) -> list[Keyed]:
         column = batch.column(by)
         theirs = pc.fill_null(pc.not_equal(column, batch.column("row_id")), fill_value=False)
         some = batch.filter(theirs)
-        for tenant, value, position, row_id in _texts(some, "tenant", by, "position", "row_id"):
+        for tenant, value, position, row_id, first in _texts(some, "tenant", by, "position", "row_id", "redrive_of"):
             digest = start()
             digest.update(encode((tenant, value)))
-            out.append(Keyed(digest.hexdigest(), position, row_id))
+            out.append(Keyed(digest.hexdigest(), position, _plain(first) if first else row_id))
     return out
 
 

@@ -95,6 +95,21 @@ def test_rows_that_were_sent_again_have_the_key_of_their_first_reject() -> None:
     assert one.row_id == stored(outcome)[0]["row_id"]
 
 
+def test_a_key_that_was_claimed_for_its_reject_belongs_to_what_is_sent_again() -> None:
+    """The reject was sound when it asked for the key; new schemas came before its plan."""
+    outcome = pipeline()([again(b'{"eventType":"click","eventId":"a"}'), record(click("a", None), 1)])
+    mended, other = keys(outcome.rows, "event_id", EPOCH)
+    assert mended.key == other.key
+    assert (mended.row_id, other.row_id) == ("f" * 32, stored(outcome)[1]["row_id"])
+
+
+def test_a_made_up_mark_makes_an_owner_that_a_store_can_hold() -> None:
+    (one,) = keys(
+        pipeline()([record(wrap(Redriven("x" * 5000, "e"), b'{"eventType":"click"}'))]).rows, "event_id", EPOCH
+    )
+    assert len(one.row_id) == 32
+
+
 @pytest.mark.parametrize("mark", ["x" * 5000, "é" * 20, ""])
 def test_a_made_up_mark_makes_a_key_that_a_store_can_hold(mark: str) -> None:
     outcome = pipeline()([record(wrap(Redriven(mark, "e"), b'{"eventType":"click"}'))])
