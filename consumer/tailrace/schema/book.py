@@ -15,8 +15,9 @@ import pyarrow as pa
 from tailrace import settings
 from tailrace.nouns import Table
 from tailrace.schema.avro import AvroError, Writers, writers
-from tailrace.schema.contract import LIFTED, Contract, Path
+from tailrace.schema.contract import LIFTED, Contract, Path, shown
 from tailrace.schema.kinds import (
+    ColumnError,
     Field,
     KindError,
     arrow,
@@ -164,7 +165,7 @@ class Book:
 
     def _order(self, key: Key) -> tuple[int, ...]:
         if not _VERSION.fullmatch(key[1]):
-            raise BookError(f"{self._places[key]}: expected a version as its name, like 1-0-0.json")
+            raise BookError(f"{self._places[key]}: found the version {shown(key[1])}, expected one like 1-0-0")
         return tuple(int(part) for part in key[1].split("-"))
 
     def _judge(self, path: str) -> Judge:
@@ -201,14 +202,18 @@ class Book:
                 lifted[version] = _lifted(whole, lifting, described=described)
                 kept = tuple(field for field in declared[version] if field.name not in lifted[version].values())
                 columns = merged_fields(columns, kept) if len(lifted) > 1 else kept
+            except ColumnError as error:
+                newer = f"another column needs another major, like {major + 1}-0-0"
+                raise BookError(f"{where}: the column {error}: {newer}") from None
             except KindError as error:
                 raise BookError(f"{where}: {error}") from None
             except (TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise BookError(f"{where}: no usable schema: {error}") from None
         table = _table(f"{safe(event_type)}/v{major}", columns, self.envelope)
-        if any(name.casefold() == table.name.casefold() for name in self._tables):
+        other = next((name for name in self._tables if name.casefold() == table.name.casefold()), None)
+        if other is not None:
             where = self._places[event_type, versions[0]]
-            raise BookError(f"{where}: another type has the table {table.name} already")
+            raise BookError(f"{where}: {other} is a table already, expected types that differ by more than case")
         self._tables[table.name] = table
         for version, judge in judges.items():
             self._pages.setdefault(event_type, {})[version] = Page(

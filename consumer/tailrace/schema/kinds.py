@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from tailrace.schema.contract import shown
 from tailrace.schema.references import Scope
 
 NESTED_MAX: Final = 16  # deeper than that, JSON text
@@ -18,6 +19,10 @@ FIELDS_MAX: Final = 10_000  # of one file, at all levels: definitions that use e
 
 
 class KindError(Exception):
+    """A schema that cannot have columns."""
+
+
+class ColumnError(KindError):
     """Two versions of one column that cannot be one column."""
 
 
@@ -151,21 +156,21 @@ def _types(schema: Mapping[str, Any]) -> set[str] | None:
 
 
 def merged(old: Kind, new: Kind) -> Kind:
-    """Return the kind that holds what both hold: structs may grow at their end. Raises KindError."""
+    """Return the kind that holds what both hold: structs may grow at their end. Raises ColumnError."""
     if isinstance(old, Struct) and isinstance(new, Struct):
         both = merged_fields(old.fields, new.fields)
         if len({field.name.casefold() for field in both}) != len(both):
-            raise KindError("two versions name a member alike but for case")
+            raise ColumnError("found two members that differ by case alone")
         return Struct(both)
     if isinstance(old, List) and isinstance(new, List):
         return List(merged(old.item, new.item))
     if isinstance(old, Leaf) and old is new:
         return old
-    raise KindError(f"found {described(new)}, an earlier version has {described(old)}")
+    raise ColumnError(f"found {described(new)}, expected {described(old)} as in the version before")
 
 
 def merged_fields(old: tuple[Field, ...], new: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return the old fields, then those that are new. Raises KindError."""
+    """Return the old fields, then those that are new. Raises ColumnError."""
     newer = {field.name: field for field in new}
     out = []
     for field in old:
@@ -175,8 +180,8 @@ def merged_fields(old: tuple[Field, ...], new: tuple[Field, ...]) -> tuple[Field
             continue
         try:
             kind = merged(field.kind, other.kind)
-        except KindError as error:
-            raise KindError(f"{field.name}: {error}") from None
+        except ColumnError as error:
+            raise ColumnError(f"{shown(field.name)}: {error}") from None
         out.append(
             Field(
                 field.name,

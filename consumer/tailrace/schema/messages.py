@@ -59,13 +59,13 @@ class Explainer:
         """`others` are schemas that references lead to, by address."""
         self._root, self._others = schema, others or {}
 
-    def reasons(self, errors: Iterable[ValidationError]) -> list[Reason]:
-        """Return a bounded number of reasons, each once."""
+    def reasons(self, errors: Iterable[ValidationError], instance: object = None) -> list[Reason]:
+        """Return a bounded number of reasons, each once. `instance`: what they are about."""
         made = (
             Reason("schema", keyword, json_path(said.path), shortened(said.message, MESSAGE_CHARS_MAX))
             for error in errors
-            for keyword in (error.kind.name,)
-            for said in self._said(error)
+            for keyword, told in (self._of_no_members(error, instance) or (error.kind.name, self._said(error)),)
+            for said in told
         )
         return list(dict.fromkeys(islice(made, REASONS_MAX)))
 
@@ -73,7 +73,10 @@ class Explainer:
         """Yield the sentences of one error: several where it speaks of several members."""
         path, kind = tuple(error.instance_path), error.kind
         sentence = SENTENCES.get(type(kind))
-        if sentence is not None:
+        unwanted = _unwanted(kind.schema) if isinstance(kind, Kinds.Not) else None
+        if unwanted is not None:
+            yield Said((*path, unwanted), f"found a member {shown(unwanted)}", "expected none of this name here")
+        elif sentence is not None:
             yield Said(path, *sentence(error, kind, partial(self._around, error)))
         elif isinstance(kind, Kinds.Required):
             yield Said((*path, kind.property), f"found no member {shown(kind.property)}", self._missing(error, kind))
@@ -94,6 +97,22 @@ class Explainer:
             yield Said(path, finding(error.instance), expected)
 
     # ---- members
+
+    @staticmethod
+    def _of_no_members(error: ValidationError, instance: object) -> tuple[str, Iterator[Said]] | None:
+        """Say it of each member of an object that may have none: there jsonschema-rs names neither key nor place."""
+        if not isinstance(error.kind, Kinds.FalseSchema) or error.schema_path[-1:] != ["additionalProperties"]:
+            return None
+        held, path = instance, tuple(error.instance_path)
+        for step in path:
+            known = (isinstance(held, dict) and step in held) or (isinstance(held, list) and step in range(len(held)))
+            held = held[step] if known else None  # type: ignore[index,call-overload]
+        if not isinstance(held, dict):
+            return None
+        said = (
+            Said((*path, name), f"found a member {shown(name)}", "expected an object without members") for name in held
+        )
+        return "additionalProperties", said
 
     @staticmethod
     def _known(name: str | None, declared: list[str]) -> str:
@@ -192,6 +211,12 @@ class Explainer:
 
     def _wanted(self, schema: Any) -> str:
         return wanted(self._resolved(schema))
+
+
+def _unwanted(schema: Any) -> str | None:
+    """Return the one member that `{"required": [...]}` speaks of, and it alone."""
+    needed = schema.get("required") if isinstance(schema, dict) and len(schema) == 1 else None
+    return needed[0] if isinstance(needed, list) and len(needed) == 1 and isinstance(needed[0], str) else None
 
 
 def _is_type(error: ValidationError, path: Path) -> bool:

@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 
 from tailrace.nouns import Reason
+from tailrace.schema.contract import json_path
 from tailrace.schema.messages import MESSAGE_CHARS_MAX, REASONS_MAX, Explainer
 from tailrace.schema.references import REFUSED, Library, SchemaError, address, plain, why
+from tailrace.schema.words import TYPES, finding, one_of
 
 __all__ = ["MESSAGE_CHARS_MAX", "REASONS_MAX", "Judge", "SchemaError", "compiled", "judge"]
 # Making an error costs 4 us to 0.1 ms, and they are made all at once. So that a record takes seconds at most, an event
@@ -45,9 +47,29 @@ def compiled(schema: Mapping[str, Any], library: Library | None = None, path: st
             base_uri=address(path) if library else None,
             offline=True,
         )
+    except jsonschema_rs.ValidationError as error:
+        raise SchemaError(_unusable(error)) from None
     except REFUSED as error:
         raise SchemaError(why(error)) from None
     return Judge(validator, Explainer(known, library.by_address if library else None))
+
+
+def _unusable(error: jsonschema_rs.ValidationError) -> str:
+    """Return what breaks the rules of schemas themselves, in the words that events get."""
+    path, value = tuple(error.instance_path), error.instance
+    if error.kind.name == "$ref":
+        return why(error)
+    if path[-1:] == ("type",) and path[-2:-1] != ("properties",):
+        told = (
+            finding(value),
+            one_of(value, list(TYPES)) if isinstance(value, str) else "expected a list of different types",
+        )
+    elif error.kind.name == "format" and path[-1:] == ("pattern",):
+        told = finding(value), "expected a regular expression without look-around and back-references"
+    else:
+        (reason,) = Explainer({}).reasons([error])[:1]
+        return f"{reason.path}: {reason.message}"
+    return f"{json_path(path)}: {', '.join(told)}"
 
 
 def broken(schema: Judge, instances: Sequence[object]) -> list[int]:
@@ -62,7 +84,7 @@ def judge(schema: Judge, instances: Sequence[object], *, whole: bool = True) -> 
 
 
 def _reasons(schema: Judge, instance: object, *, whole: bool) -> list[Reason]:
-    return schema.explainer.reasons(_errors(schema.validator, instance, whole=whole))
+    return schema.explainer.reasons(_errors(schema.validator, instance, whole=whole), instance)
 
 
 def _errors(

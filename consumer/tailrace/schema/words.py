@@ -21,7 +21,7 @@ NAMES_MAX: Final = 200  # in which a guess is looked for
 
 Schema = Mapping[str, Any]
 
-_TYPES: Final = {
+TYPES: Final = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "object": "an object", "array": "an array", "null": "null",
 }  # fmt: skip
@@ -69,8 +69,8 @@ def as_json(value: Any) -> str:
 def either(types: Iterable[str]) -> str:
     """Return names of JSON types as a choice."""
     some = set(types)
-    words = [word for name, word in _TYPES.items() if name in some and not (name == "integer" and "number" in some)]
-    words += sorted(some - set(_TYPES))
+    words = [word for name, word in TYPES.items() if name in some and not (name == "integer" and "number" in some)]
+    words += sorted(some - set(TYPES))
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1] if words else "another type"
 
 
@@ -185,7 +185,7 @@ def _contains(error: ValidationError, _kind: Any, around: Around) -> tuple[str, 
     some = "at most" if keyword == "maxContains" else "at least"
     count = _number(where.get(keyword, 1)) if keyword != "contains" else "1"
     items = len(error.instance) if isinstance(error.instance, list) else 0
-    return f"found {how_many(items, 'item')}", f"expected {some} {count} of them to be {what}"
+    return f"found {how_many(items, 'item')}", f"expected {some} {count} of the items to be {what}"
 
 
 def _unique(error: ValidationError, _kind: Any, _around: Around) -> tuple[str, str]:
@@ -228,9 +228,8 @@ def _several(error: ValidationError, kind: Kinds.OneOfMultipleValid, _around: Ar
 
 
 def _unevaluated_items(error: ValidationError, kind: Any, _around: Around) -> tuple[str, str]:
-    texts = ", ".join(one_line(shortened(str(item), 20)) for item in kind.unexpected[:LISTED_MAX])
-    items = len(error.instance) if isinstance(error.instance, list) else 0
-    return f"found {how_many(items, 'item')}", f"expected none that the schema does not describe, like {texts}"
+    items, over = len(error.instance) if isinstance(error.instance, list) else 0, len(kind.unexpected)
+    return f"found {how_many(items, 'item')}, {over} of them not described by the schema", "expected no such item"
 
 
 SENTENCES: Final[dict[type, Sentence]] = {

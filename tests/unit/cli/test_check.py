@@ -147,7 +147,7 @@ def test_a_column_of_another_kind_needs_another_major(schemas: Schemas) -> None:
     other = closed({**PAGE["properties"], "n": {"type": "string"}}, ["type"])
     schemas.put("page/1-0-0.json", PAGE)
     schemas.put("page/1-1-0.json", other)
-    assert schemas.check(status=1)[0].startswith("page/1-1-0.json n: ")
+    assert schemas.check(status=1)[0].startswith('page/1-1-0.json the column "n": found text, ')
     (schemas.folder / "page/1-1-0.json").rename(schemas.folder / "page/2-0-0.json")
     assert schemas.check_json(status=0)["steps"][0]["found"] == "breaking"
 

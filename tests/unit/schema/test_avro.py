@@ -279,7 +279,7 @@ def test_an_avsc_is_a_version_like_any_other(tmp_path: Path) -> None:
     [
         ("a/1-0-0.avsc", "{", "a/1-0-0.avsc: no JSON: "),
         ("a/1-0-0.avsc", "[]", "a/1-0-0.avsc: expected a record: an event has members"),
-        ("a/x.avsc", ORDER, "a/x.avsc: expected a version as its name"),
+        ("a/x.avsc", ORDER, 'a/x.avsc: found the version "x", expected one like 1-0-0'),
         ("order/1-0-0.json", closed({}), "order/1-0-0.json: order/1-0-0.avsc is version 1-0-0 of order already"),
         ("z/1-0-0.avsc", {**ORDER, "doc": ""}, "z/1-0-0.avsc: order/1-0-0.avsc has the same fingerprint"),
     ],

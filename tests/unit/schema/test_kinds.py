@@ -117,7 +117,7 @@ def test_later_versions_append_also_inside_structs() -> None:
 )
 def test_one_column_has_one_kind(old: dict[str, Any], new: dict[str, Any]) -> None:
     one, two = closed(m=old), closed(m=new)
-    with pytest.raises(KindError, match=r"^m: "):
+    with pytest.raises(KindError, match=r"^.m.: "):
         merged_fields(fields(one, one), fields(two, two))
 
 

@@ -175,3 +175,14 @@ def test_a_long_list_of_values_is_cut() -> None:
     (reason,) = judge(schema, ["?"])[0]
     assert reason.message.endswith('"value number 7" and 4992 more')
     assert json.dumps(reason.message).isascii()
+
+
+def test_a_member_of_an_object_that_may_have_none_is_named_where_it_stands() -> None:
+    none = {"additionalProperties": False}
+    schema = compiled({"$schema": golden.LATEST, "properties": {"o": {"type": "array", "items": none}}})
+    reasons = judge(schema, [{"o": [{}, {"a": 1, "b c": "secret"}]}])[0]
+    assert [(reason.keyword, reason.path) for reason in reasons] == [
+        ("additionalProperties", "$.o[1].a"),
+        ("additionalProperties", "$.o[1]['b c']"),
+    ]
+    assert not any("secret" in reason.message for reason in reasons)

@@ -216,8 +216,8 @@ def test_formats_are_checked_in_every_draft(draft: str) -> None:
     [
         (True, "found true, expected a JSON Schema, an object"),
         ([], "found an array, expected a JSON Schema, an object"),
-        ({"$id": 7}, r"^\$\['\$id'\]: 7 is not"),
-        ({"properties": {"a": 7}}, r"^\$\.properties\.a: 7 is not"),
+        ({"$id": 7}, r"^\$\['\$id'\]: found the number 7, expected text"),
+        ({"properties": {"a": 7}}, r"^\$\.properties\.a: found the number 7, expected true or false or an object"),
     ],
 )
 def test_what_is_no_schema_is_refused(schema: Any, said: str) -> None:
