@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import orjson
 import pytest
 
 from support.pipelines import holds, pipeline, record, records, rejected, stored
 from tailrace.nouns import Reason, Redriven
-from tailrace.rows.redriven import PREFIX, unwrapped, wrap
+from tailrace.rows.redriven import HEAD_MAX, LARGE, PREFIX, unwrapped, wrap
 
 FIRST, ID = "ab" * 16, "e-1"
 MARK = Redriven(FIRST, ID)
@@ -42,6 +44,60 @@ def test_what_is_wrapped_comes_out_as_it_was(raw: bytes) -> None:
 )
 def test_what_is_none_is_left_alone(data: bytes) -> None:
     one = record(data)
+    assert unwrapped(one) is one
+
+
+LONG = (CLICK * (LARGE // len(CLICK) + 1))[: LARGE + 1]
+
+
+@pytest.mark.parametrize(
+    ("mark", "raw"),
+    [
+        (MARK, LONG),
+        (MARK, random.Random(1).randbytes(LARGE * 2).replace(b"\n", b"\0").strip() + b"}"),
+        (Redriven(FIRST, 'a "}} id" \N{LATIN SMALL LETTER U WITH DIAERESIS} \N{GRINNING FACE}'), LONG),
+    ],
+)
+def test_a_large_event_follows_as_it_is(mark: Redriven, raw: bytes) -> None:
+    data = wrap(mark, raw)
+    assert data.endswith(raw)
+    assert data.startswith(PREFIX)
+    assert b"\n" not in data
+    assert len(data) < len(raw) + 300
+    assert unwrapped(record(data)) == msgspec.structs.replace(record(raw), redriven=mark)
+
+
+@pytest.mark.parametrize(
+    ("mark", "raw"),
+    [
+        (MARK, LONG[:-1]),
+        (MARK, LONG + b"\n" + LONG),
+        (MARK, LONG + b"\r"),
+        (MARK, b" " + LONG),
+        (Redriven("x" * HEAD_MAX, ID), LONG),
+    ],
+)
+def test_what_is_no_large_line_is_wrapped_whole(mark: Redriven, raw: bytes) -> None:
+    data = wrap(mark, raw)
+    assert raw not in data
+    assert b"\n" not in data
+    assert unwrapped(record(data)) == msgspec.structs.replace(record(raw), redriven=mark)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"$tailrace":{"row_id":"a","event_id":"b"},"more":1}',
+        b'{"$tailrace":{"row_id":"a"}}',
+        b'{"$tailrace":{"row_id":"a","event_id":7}}',
+        b'{"$tailrace":{"row_id":"\xc3\xa9","event_id":"b"}}',
+        b'{"$tailrace":{"row_id":"' + b"x" * HEAD_MAX + b'","event_id":"b"}}',
+        b'{"$tailrace":{' + b"[" * 10_000,
+        b'{"$tailrace":{"row_id":"a","event_id":"b"}',
+    ],
+)
+def test_a_large_record_whose_head_is_none_is_left_alone(head: bytes) -> None:
+    one = record(head + LONG)
     assert unwrapped(one) is one
 
 
