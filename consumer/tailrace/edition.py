@@ -34,7 +34,7 @@ def load(settings: Settings, files: Files | None = None) -> Edition:
     _check_dedup(settings, steps)
     path = settings.schemas.path
     book = load_files(files.folder(path, concerns), settings.contract, enrichers.added(steps), origin=path)
-    enrichers.check_apart(steps, book)
+    enrichers.check(steps, book)
     digests = {"book": book.digest, "code": __version__}
     digests |= {f"enrich/{one.name}": one.digest for one in steps}
     routes = _routes(settings, files, book)

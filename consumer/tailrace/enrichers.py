@@ -7,7 +7,7 @@ Plug-ins are found by the entry points `tailrace.enrichers`: a name, and a funct
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files as resources
 from typing import Final, TypeVar
@@ -18,12 +18,12 @@ from tailrace.rows.enrich.bot import Bot
 from tailrace.rows.enrich.fingerprint import Fingerprint
 from tailrace.rows.enrich.geo import Geo
 from tailrace.rows.enrich.guarded import Guarded
-from tailrace.rows.enrich.port import Enricher
+from tailrace.rows.enrich.port import FIELDS, Enricher
 from tailrace.rows.enrich.referer import Referer
 from tailrace.rows.enrich.tenant import Tenant
 from tailrace.rows.enrich.url import Url
 from tailrace.rows.enrich.user_agent import UserAgent
-from tailrace.schema.book import ENVELOPE, Book, BookError
+from tailrace.schema.book import ENVELOPE, QUARANTINE, Book, BookError
 from tailrace.settings import Enrich, SettingsError
 
 GROUP: Final = "tailrace.enrichers"
@@ -57,7 +57,44 @@ def added(enrichers: tuple[Enricher, ...]) -> list[pa.Field]:
     return [field for one in enrichers for field in one.outputs if field.name not in ENVELOPE.names]
 
 
-def check_apart(enrichers: tuple[Enricher, ...], book: Book) -> None:
+def check(enrichers: tuple[Enricher, ...], book: Book) -> None:
+    """See that steps and schemas go together. Raises SettingsError."""
+    makers = {name: step.name for step in enrichers for name in step.outputs.names}
+    for at, step in enumerate(enrichers):
+        later = {name for one in enrichers[at:] for name in one.outputs.names}
+        for name in step.inputs:
+            if name in later and name not in FIELDS:
+                message = f"{step.name} reads {name}, which {makers[name]} makes: expected {makers[name]} before it"
+                raise SettingsError(f"{_STEPS}: {message}")
+        if isinstance(step, Fingerprint):
+            _check_fields(step, {*later, *(_MADE - makers.keys())}, book)
+    _check_apart(enrichers, book)
+
+
+def _check_fields(step: Fingerprint, empty: set[str], book: Book) -> None:
+    """Refuse a field that is null in every row: events that differ in it alone would count as the same."""
+    schemas = [book.envelope, *(table.schema for name, table in book.tables().items() if name != QUARANTINE.name)]
+    for path in step.paths:
+        if path[0] in FIELDS:  # the contract's text, whatever a table's column of that name is
+            there = len(path) == 1
+        else:
+            there = path[0] not in empty and any(_reaches(schema, path) for schema in schemas)
+        if not there:
+            raise SettingsError(f"[enrich] fingerprint: {'.'.join(path)} is a column of no row, expected one that is")
+
+
+def _reaches(schema: pa.Schema, path: Sequence[str]) -> bool:
+    if path[0] not in schema.names:
+        return False
+    kind = schema.field(path[0]).type
+    for key in path[1:]:
+        if not pa.types.is_struct(kind) or kind.get_field_index(key) < 0:
+            return bool(pa.types.is_string(kind))  # JSON text may hold anything
+        kind = kind.field(key).type
+    return True
+
+
+def _check_apart(enrichers: tuple[Enricher, ...], book: Book) -> None:
     """Refuse a plug-in's column that is called like a member: that one's column would be another from now on."""
     for step in enrichers:
         for field in added((step,)):
@@ -102,6 +139,8 @@ BUILT_IN: Final[Mapping[str, Callable[[Enrich, Read], Enricher]]] = {
     "tenant": lambda section, read: _of_file("tenants", section.tenants, read, Tenant),
     "fingerprint": lambda section, _read: Fingerprint(section.fingerprint),
 }
+_OWN: Final = (UserAgent, Bot, Url, Referer, Geo, Tenant, Fingerprint)
+_MADE: Final = frozenset(name for one in _OWN for name in one.outputs.names)  # null where the step is off
 
 
 # ---- plug-ins

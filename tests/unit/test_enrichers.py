@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from support.geo import database
-from support.pipelines import OPEN, pipeline, records, stored
+from support.pipelines import OPEN, closed, pipeline, records, stored
 from tailrace import enrichers, settings
 from tailrace.rows.treatment import Treatment
 from tailrace.schema.book import ENVELOPE, Book, BookError
@@ -100,6 +100,14 @@ def test_what_cannot_work_is_refused_in_one_line(steps: tuple[str, ...], keys: d
     with pytest.raises(SettingsError, match=expected) as caught:
         built(*steps, **keys)
     assert "\n" not in str(caught.value)
+
+
+SHAPES = {
+    ("open", "1-0-0"): OPEN,
+    ("shape", "1-0-0"): closed(
+        {"type": {"const": "shape"}, "inner": closed({"a": {"type": "integer"}}), "free": {"type": "object"}}
+    ),
+}
 
 
 # ---- plug-ins that are not as they should be
@@ -216,9 +224,52 @@ def test_a_column_is_not_called_like_a_member(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         SettingsError, match="mine makes the column N, which is a member of open/1-0-0, expected another"
     ):
-        enrichers.check_apart(steps, book)
-    enrichers.check_apart(built("url").enrichers, book)
-    enrichers.check_apart(steps, Book(settings.Contract(), {}))
+        enrichers.check(steps, book)
+    enrichers.check(built("url").enrichers, book)
+    enrichers.check(steps, Book(settings.Contract(), {}))
+
+
+@pytest.mark.parametrize(
+    ("steps", "fields", "expected"),
+    [
+        (
+            ("fingerprint", "url"),
+            ("url_host",),
+            "steps: fingerprint reads url_host, which url makes: expected url before",
+        ),
+        (("mine", "url"), (), "steps: mine reads url_host, which url makes: expected url before it"),
+        (("fingerprint",), ("url_host",), "fingerprint: url_host is a column of no row"),
+        (("fingerprint",), ("tenant", "emial"), "fingerprint: emial is a column of no row"),
+        (("fingerprint",), ("inner.b",), "fingerprint: inner.b is a column of no row"),
+        (("fingerprint",), ("ip.x",), "fingerprint: ip.x is a column of no row"),
+    ],
+)
+def test_a_step_reads_what_there_is_by_then(
+    monkeypatch: pytest.MonkeyPatch, steps: tuple[str, ...], fields: tuple[str, ...], expected: str
+) -> None:
+    with_points(monkeypatch, Point("mine", lambda _options: Mine(inputs=("url_host", "geo_city"))))
+    book = Book(settings.Contract(), SHAPES)
+    with pytest.raises(SettingsError, match=rf"\A\[enrich\] {expected}"):
+        enrichers.check(built(*steps, fingerprint=fields or ("n",)).enrichers, book)
+
+
+def test_fields_of_a_fingerprint_that_some_row_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_points(monkeypatch, Point("mine", lambda _options: Mine(inputs=("url_host", "absent"))))
+    fields = (
+        "event_type",
+        "url_host",
+        "mine",
+        "n",
+        "inner.a",
+        "free.any.thing",
+        "extra.x",
+        "ip",
+        "user_agent",
+        "user_id",
+    )
+    steps = built("url", "mine", "fingerprint", fingerprint=fields).enrichers
+    enrichers.check(steps, Book(settings.Contract(), SHAPES, enrichers.added(steps)))
+    enrichers.check(built(*ALL).enrichers, Book(settings.Contract(), {}))
 
 
 # ---- the example, installed

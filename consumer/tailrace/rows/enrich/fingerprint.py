@@ -19,23 +19,25 @@ _SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
 class Fingerprint:
-    """The step `fingerprint`: 128 bits in hex. A field that a table has no column for counts as null."""
+    """The step `fingerprint`: 128 bits in hex; null where all fields are. One that a table lacks counts as null."""
 
     name = "fingerprint"
     outputs = pa.schema([("fingerprint", pa.string())])
 
     def __init__(self, fields: Sequence[str]) -> None:
         """Take columns of the row; a dotted path leads into one that is a struct or JSON text."""
-        self._paths = [tuple(field.split(".")) for field in fields]
-        self.inputs = tuple(dict.fromkeys(path[0] for path in self._paths))
+        self.paths = [tuple(field.split(".")) for field in fields]
+        self.inputs = tuple(dict.fromkeys(path[0] for path in self.paths))
         names = "".join(f"{len(field.encode())}:{field}" for field in fields)
         self._start = hashlib.blake2b(names.encode() + b"=", digest_size=BYTES)
+        self._nothing = _NULL * len(fields)
         self.digest = f"1, {' '.join(fields)}"
 
     def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
-        whole = [_measured(_texts(_below(columns[path[0]], path[1:]))) for path in self._paths]
+        whole = [_measured(_texts(_below(columns[path[0]], path[1:]))) for path in self.paths]
         values = pc.binary_join_element_wise(*whole, pa.scalar("", pa.large_string()))
-        return {"fingerprint": pa.array([self._hash(value) for value in values.to_pylist()], pa.string())}
+        texts = [None if value == self._nothing else self._hash(value) for value in values.to_pylist()]
+        return {"fingerprint": pa.array(texts, pa.string())}
 
     def _hash(self, value: str) -> str:
         one = self._start.copy()

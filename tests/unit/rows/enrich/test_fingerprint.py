@@ -31,6 +31,12 @@ def test_borders_between_values_count() -> None:
     assert len(set(of(["a", "b"], a=list(first), b=list(second)))) == len(rows)
 
 
+def test_nothing_has_no_fingerprint() -> None:
+    assert of(["a", "b"], a=[None, None, "-"], b=pa.array([None, "", None], pa.string()))[0] is None
+    assert None not in of(["a", "b"], a=["--", "-", None], b=["", None, "-"])
+    assert of(["a.b"], a=["{}", "no JSON", '{"b":0}'])[:2] == [None, None]
+
+
 def test_names_of_fields_count() -> None:
     values = {"a": ["x"], "b": ["y"], "ab": ["x"]}
     assert len({of(fields, **values)[0] for fields in (["a"], ["ab"], ["a", "b"], ["b", "a"])}) == 4
