@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from support.pipelines import OPEN, pipeline, records
+from support.pipelines import OPEN, pipeline, records, rejected
 from tailrace.nouns import Discreet
 from tailrace.ops.failures import trace, words
+from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.treatment import Treatment
+from tailrace.shard import Shard
 
 SECRET = "tom@example.org"
 
@@ -22,13 +25,20 @@ class Sink(Exception):
     """What another part of the code raises."""
 
 
-def failing(how: Any) -> BaseException:
+RECORDS = records({"type": "open", "mail": SECRET})
+
+
+def breaking(how: Callable[[str], None]) -> Pipeline:
     def mask(event: dict[str, Any]) -> dict[str, Any]:
         how(event["mail"])
         return event
 
+    return pipeline({("open", "1-0-0"): OPEN}, treatment=Treatment(mask=mask))
+
+
+def failing(how: Callable[[str], None]) -> BaseException:
     with pytest.raises(Exception) as caught:
-        pipeline({("open", "1-0-0"): OPEN}, treatment=Treatment(mask=mask))(records({"type": "open", "mail": SECRET}))
+        breaking(how)(RECORDS)
     return caught.value
 
 
@@ -73,6 +83,15 @@ def test_one_that_hides_what_came_before_is_no_way_around() -> None:
     with pytest.raises(Sink) as caught:
         again()
     assert SECRET not in words(caught.value) + trace(caught.value)
+
+
+def test_a_shard_that_goes_on_without_a_record_says_no_more() -> None:
+    said: list[object] = []
+    shard = Shard(breaking(key_error), [], lambda: 0, lambda *_what, **facts: said.extend(facts.values()))
+    (row,) = rejected(shard._carefully(RECORDS[0], "1"))
+    assert SECRET in row["message"]  # the quarantine keeps all, and screens mask it
+    assert "KeyError" in said
+    assert SECRET not in repr(said)
 
 
 def test_other_errors_are_told_whole() -> None:
