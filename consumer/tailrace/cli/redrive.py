@@ -25,6 +25,7 @@ from tailrace.cli import masking
 from tailrace.cli.quarantine import Kind
 from tailrace.cli.selection import Chosen, add_filters
 from tailrace.commit.claims import LedgerClaims
+from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.redrives import SENT
 from tailrace.edition import load
 from tailrace.nouns import Identity, Redriven
@@ -77,15 +78,11 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         target = opened.enter_context(_target(args)) if args.send else None
         work = Work(chosen, pipeline, patch, target, clock, again=args.again)
-        size = max(1, min(BATCH, int(args.rate)))
-        for batch in batches(chosen, size, BATCH_BYTES):
-            began = clock.monotonic()
-            sent = work.batch(batch)
-            if work.trouble:
-                break
-            early = began + sent / args.rate - clock.monotonic()
-            if early > 0:
-                clock.sleep(early)
+        try:
+            work.run(chosen, args.rate)
+        except (KeyboardInterrupt, WorldError, WorldDenied):
+            print(f"tailrace: cut off: {work.progress()}; run again, it goes on", file=sys.stderr)
+            raise
     print(json.dumps(work.plain()) if args.json else work.text(send=args.send))
     if work.trouble:
         print(f"tailrace: not all was taken: {work.trouble}", file=sys.stderr)
@@ -250,6 +247,18 @@ class Work:
         """How many rejects were chosen."""
         return self.counts["found"]
 
+    def run(self, rejects: Iterable[Reject], rate: float) -> None:
+        """Go through all of them, at most so many events a second, until something is not taken."""
+        clock = self._clock
+        for batch in batches(rejects, max(1, min(BATCH, int(rate))), BATCH_BYTES):
+            began = clock.monotonic()
+            sent = self.batch(batch)
+            if self.trouble:
+                return
+            early = began + sent / rate - clock.monotonic()
+            if early > 0:
+                clock.sleep(early)
+
     def batch(self, rejects: list[Reject]) -> int:
         """Try a batch, and send what would be stored; return how many events were sent."""
         self.counts["found"] += len(rejects)
@@ -316,7 +325,11 @@ class Work:
         now = self._clock.monotonic()
         if now - self._told >= TOLD_EVERY_S:
             self._told = now
-            print(f"{self.found:,} rejects looked at, {self.counts['sent']:,} sent", file=sys.stderr, flush=True)
+            print(self.progress(), file=sys.stderr, flush=True)
+
+    def progress(self) -> str:
+        """Return how far it is."""
+        return f"{self.found:,} rejects looked at" + f", {self.counts['sent']:,} sent" * (self._target is not None)
 
     def plain(self) -> dict[str, Any]:
         """Return the sums as plain values."""

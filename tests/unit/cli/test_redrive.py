@@ -228,6 +228,7 @@ def test_after_a_crash_it_goes_on(
             patched.setattr(Redrives, before, dies)
         with pytest.raises(KeyboardInterrupt):
             world.ask("--send")
+    assert capsys.readouterr().err == "tailrace: cut off: 6 rejects looked at, 0 sent; run again, it goes on\n"
     assert len(world.arrived()) == (3 if before == "sent" else 0)
     assert world.ask("--send", "--json") == 0
     assert sums(capsys)["sent"] == 3
