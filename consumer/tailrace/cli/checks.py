@@ -20,6 +20,8 @@ from tailrace.rows.route import RouteError, unknown_events
 from tailrace.rows.wildcard import wildcard
 from tailrace.schema.book import Book, BookError
 from tailrace.schema.compare import compare
+from tailrace.schema.load import passed_over
+from tailrace.schema.remarks import remarks
 from tailrace.schema.source import Files
 from tailrace.schema.steps import Change, Step, expected, found, said
 from tailrace.settings import Dedup, Enrich, Privacy, Routes, Settings, SettingsError
@@ -92,9 +94,13 @@ def examine(settings: Settings) -> Report:
     if edition is None:
         return report
     book = edition.book
+    if not book.types() and not report.broken and settings.contract.unknown_types != "store":
+        message = "found no schema, expected one at <event type>/<version>.json"
+        report.findings.append(Finding("schema", settings.schemas.path, message))
     report.schemas.extend(f"{kind}/{version}" for kind in book.types() for version in book.versions(kind))
     _Fixtures(settings, edition, report).look()
     for kind in book.types():
+        _remarks(book, kind, settings.schemas.path, report)
         _steps(book, kind, settings.schemas.path, report)
     _patterns(settings, edition, report)
     return report
@@ -116,7 +122,7 @@ def _edition(settings: Settings, files: _Sound, report: Report) -> Edition | Non
                 continue
             where, _, message = str(error).partition(": ")
             kind = "schema" if where.startswith(origin) else "settings"
-            if isinstance(error, RouteError):
+            if isinstance(error, RouteError) or where == settings.routes.path:
                 report.findings.append(Finding("route", where, message))
                 settings = msgspec.structs.replace(settings, routes=Routes())
                 continue
@@ -146,20 +152,34 @@ class _Fixtures:
             stem(book.place(kind, version)): (kind, version) for kind in book.types() for version in book.versions(kind)
         }
         aside = {stem(path) for path in report.broken}
-        found = Files.of(self._settings).folder(self._settings.schemas.path, lambda path: path.endswith((GOOD, BAD)))
+        found = Files.of(self._settings).folder(
+            self._settings.schemas.path, lambda path: path.endswith((GOOD, BAD)) or passed_over(path)
+        )
         for path, data in sorted(found.items()):
+            if not path.endswith((GOOD, BAD)):
+                self._passed_over(path)
+                continue
             report.fixtures.append(path)
             good = path.endswith(GOOD)
             beside = path.removesuffix(GOOD if good else BAD)
             if beside in places:
                 self._file(path, data, *places[beside], good=good)
             elif beside not in aside:
-                self._find(path, None, f"found fixtures of no schema, expected {beside}.json beside them")
-        with_some = {path.removesuffix(GOOD).removesuffix(BAD) for path in found}
+                ending = "" if "/jsonschema/" in beside else ".json"
+                self._find(path, None, f"found fixtures of no schema, expected {beside}{ending} beside them")
+        with_some = {path.removesuffix(GOOD).removesuffix(BAD) for path in found if path.endswith((GOOD, BAD))}
         for place, (kind, version) in places.items():
             if place not in with_some:
                 where = f"{self._origin}/{book.place(kind, version)}"
                 report.notes.append(Finding("fixture", where, f"no fixtures: {place.rpartition('/')[2]}{GOOD}, {BAD}"))
+
+    def _passed_over(self, path: str) -> None:
+        """Note a file that nobody reads, and whoever put it there thinks otherwise."""
+        if path.lower().endswith(".jsonl"):
+            kind, expected = "fixture", f"fixtures at <version>{GOOD} or <version>{BAD} beside their schema"
+        else:
+            kind, expected = "schema", "a schema at <event type>/<version>.json or <vendor>/<name>/jsonschema/<M-R-A>"
+        self._report.notes.append(Finding(kind, f"{self._origin}/{path}", f"passed over, expected {expected}"))
 
     def _find(self, path: str, line: int | None, message: str) -> None:
         where = f"{self._origin}/{path}" + (f":{line}" if line else "")
@@ -210,7 +230,14 @@ def stem(path: str) -> str:
     return re.sub(r"\.(json|avsc)$", "", path)
 
 
-# ---- steps
+# ---- remarks and steps
+
+
+def _remarks(book: Book, kind: str, origin: str, report: Report) -> None:
+    for version in book.versions(kind):
+        place = book.place(kind, version)
+        for remark in () if place.endswith(".avsc") else remarks(book.schema(kind, version)[0]):
+            report.notes.append(Finding("schema", f"{origin.rstrip('/')}/{place}", remark))
 
 
 def _steps(book: Book, kind: str, origin: str, report: Report) -> None:

@@ -19,11 +19,13 @@ import pyarrow as pa
 from tailrace import settings
 from tailrace.schema.avro import AvroError, converted
 from tailrace.schema.book import Book, BookError, Key
-from tailrace.schema.contract import shown
+from tailrace.schema.contract import one_line, shown
 from tailrace.schema.references import iglu_uri
 
 _DEFAULT = settings.Contract()
 _IGLU: Final = re.compile(r"([A-Za-z0-9_.-]+)/([A-Za-z0-9_-]+)/jsonschema/([0-9]+-[0-9]+-[0-9]+)(\.json)?")
+
+_LIKELY: Final = re.compile(r"v?[0-9].*\.(json|avsc|ya?ml|jsonl)|(.*[._-])?(good|bad)\.jsonl?")
 
 
 class Place(NamedTuple):
@@ -74,6 +76,14 @@ def concerns(path: str) -> bool:
     return _place(path) is not None
 
 
+def passed_over(path: str) -> bool:
+    """Say whether a file looks like a schema or fixtures, but stands where none is read."""
+    if _place(path) is not None or any(part.startswith((".", "_")) for part in path.split("/")):
+        return False
+    folder, _, name = path.lower().rpartition("/")
+    return folder.endswith("jsonschema") or _LIKELY.fullmatch(name) is not None
+
+
 def _place(path: str) -> Place | None:
     parts = path.split("/")
     if any(part.startswith(".") for part in parts):
@@ -88,6 +98,9 @@ def _place(path: str) -> Place | None:
 
 
 def _placed(files: Mapping[str, bytes]) -> dict[str, Place]:
+    for path in files:
+        if path != one_line(path):
+            raise BookError(f"{one_line(path)}: expected a name in UTF-8, on one line")
     placed = {path: place for path in sorted(files) if (place := _place(path)) is not None}
     layouts: dict[str, tuple[str, bool]] = {}
     for path, place in placed.items():

@@ -246,3 +246,48 @@ def test_a_step_is_seen_through_references(schemas: Schemas) -> None:
     assert "$.n maximum narrowed: was at most 9, is at most 5" in schemas.check(status=1)[0]
     schemas.put("page/1-0-1.json", page(10))
     assert schemas.check_json(status=0)["steps"][0]["found"] == "addition"
+
+
+def test_a_folder_without_schemas_is_a_finding_unless_all_is_stored(schemas: Schemas) -> None:
+    schemas.put("README.md", b"about")
+    assert "found no schema, expected one at <event type>/<version>.json" in schemas.check(status=1)[0]
+    schemas.check(status=0, environ={"TAILRACE_CONTRACT_UNKNOWN_TYPES": "store"})
+
+
+def test_files_that_stand_where_nobody_reads_them_are_noted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    strays = [
+        "1-0-0.json", "page/1-1-0.JSON", "page/1-1-0.yaml", "page/schemas/1-1-0.json", "com.acme/a/jsonschema/1-0",
+        "com.acme/a/jsonSchema/1-0-0", "page/1-0-0.Bad.jsonl", "page/good.jsonl",
+    ]  # fmt: skip
+    for path in [*strays, "page/notes.txt", "page/_old/1-0-0.json", ".git/1-0-0.json", "package.json"]:
+        schemas.put(path, {})
+    lines = schemas.check(status=0)[:-1]
+    assert sorted(line.split()[1] for line in lines if "passed over, expected" in line) == sorted(strays)
+    assert len(lines) == len(strays)
+
+
+def test_what_a_schema_says_for_nothing_is_noted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE | {"requird": ["n"]})
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    said = 'note: page/1-0-0.json $.requird: judges nothing: no keyword; did you mean "required"?'
+    assert said in schemas.check(status=0)
+    schemas.check("--strict", status=1)
+
+
+def test_fixtures_of_no_iglu_schema_are_told_where_it_would_stand(schemas: Schemas) -> None:
+    schemas.put("com.acme/page/jsonschema/1-0-0.good.jsonl", GOOD)
+    said = "found fixtures of no schema, expected com.acme/page/jsonschema/1-0-0 beside them"
+    assert any(line.endswith(said) for line in schemas.check(status=1))
+
+
+def test_a_name_that_is_no_text_is_a_finding(schemas: Schemas) -> None:
+    schemas.put("page\udce9/1-0-0.json", PAGE)
+    assert schemas.check(status=1)[0] == "page\\udce9/1-0-0.json expected a name in UTF-8, on one line"
+
+
+def test_a_file_of_routes_that_is_not_there_hides_no_schema(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", {"type": 7})
+    lines = schemas.check(status=1, environ={"TAILRACE_ROUTES_PATH": "nowhere.json"})
+    assert [line.split()[0] for line in lines] == ["nowhere.json", "page/1-0-0.json", "1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +149,15 @@ def test_what_cannot_stand_in_a_book_is_refused_by_name(
 ) -> None:
     with pytest.raises(BookError, match=message):
         book(*versions)
+
+
+def test_the_documentation_lists_every_column_of_the_envelope_in_its_order() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "data-contract.md").read_text()
+    table = text.partition("## Columns")[2].partition("Then the schema's")[0]
+    listed = [
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall("`(.+?)`", line.split("|")[1])
+    ]
+    assert listed == ENVELOPE.names
