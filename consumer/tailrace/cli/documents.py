@@ -5,13 +5,21 @@ JSON lines, one document over many lines, or several in a row: each document is 
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import re
+import sys
+import zlib
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
 
+from tailrace.settings import SettingsError
+
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
+_GZIP: Final = b"\x1f\x8b"
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -20,6 +28,25 @@ class Document(NamedTuple):
 
     line: int  # where it begins, from 1
     data: bytes
+
+
+def read(path: str, bytes_max: int, *, unpack: bool = True) -> bytes:
+    """Return a file, `-` for standard input, up to one byte more than so many. Raises SettingsError.
+
+    `unpack`: a gzip counts as what is in it.
+    """
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(bytes_max + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(bytes_max + 1)
+        if unpack and data.startswith(_GZIP):
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = packed.read(bytes_max + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SettingsError(f"{path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
+    return data
 
 
 def documents(data: bytes) -> list[Document]:

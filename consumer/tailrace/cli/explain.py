@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
-from tailrace.cli.documents import Document, documents
+from tailrace.cli.documents import Document, documents, read
 from tailrace.cli.trial import LENIENT, REJECTED, STORED, Judged, Trial, printable
 from tailrace.edition import load
 from tailrace.settings import Settings, SettingsError
@@ -35,7 +33,9 @@ WHYS: Mapping[str, str] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help="JSON lines, an array, or documents over many lines; - for stdin")
+    parser.add_argument(
+        "file", metavar="FILE", help="JSON lines, an array, or documents over many lines, plain or gzip; - for stdin"
+    )
     parser.add_argument("--record", action="store_true", help="the bytes are one record, as the stream holds it")
     parser.add_argument("--all", action="store_true", help="show the row's nulls too")
     parser.add_argument("--json", action="store_true", help="print one JSON object an event, a line each")
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain every event; return the exit status."""
     settings: Settings = args.settings
-    data = _read(args.file)
+    data = _read(args.file, unpack=not args.record)
     found = [Document(1, data)] if args.record else documents(data)
     if not found:
         raise SettingsError(f"{args.file}: found no event, expected JSON")
@@ -61,15 +61,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if verdicts[REJECTED] else 0
 
 
-def _read(path: str) -> bytes:
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(BYTES_MAX + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(BYTES_MAX + 1)
-    except OSError as error:
-        raise SettingsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+def _read(path: str, *, unpack: bool) -> bytes:
+    data = read(path, BYTES_MAX, unpack=unpack)
     if len(data) > BYTES_MAX:
         raise SettingsError(f"{path}: found more than {BYTES_MAX:,} bytes, expected a few events: see `backfill`")
     return data

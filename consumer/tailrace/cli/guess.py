@@ -147,7 +147,7 @@ def _field(field: str, rules: Look, sample: _Sample, defaults: tuple[str, ...], 
         if len(alike) == 1 and rules.fits(sample.values(alike)):
             return Choice(field, (alike[0],), "by its values alone", sample.share(sample.values(alike)))
     if there:
-        return Choice(field, (), f"none: {', '.join(there)} hold something else", 0.0)
+        return Choice(field, (), f"none: {', '.join(there)} hold{'s' * (len(there) == 1)} something else", 0.0)
     return Choice(field, defaults, "nowhere", 0.0)
 
 

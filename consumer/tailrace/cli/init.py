@@ -6,18 +6,14 @@ Nothing that is there is overwritten unless asked for. What it chose, and what i
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import shlex
-import sys
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from tailrace.cli.checks import BAD, GOOD
-from tailrace.cli.documents import Document, documents
+from tailrace.cli.documents import Document, documents, read
 from tailrace.cli.drafts import Draft, Sample, draft
 from tailrace.cli.guess import Choice, NoTypeError, chosen, guessed
 from tailrace.cli.trial import printable
@@ -82,21 +78,10 @@ def _refuse(into: Path) -> None:
 
 def _read(path: str) -> tuple[bytes, bool]:
     """Return the beginning of a file, cut at the end of a line, and whether it is all of it."""
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(BYTES_MAX + 1)
-        else:
-            with _opened(path) as file:
-                data = file.read(BYTES_MAX + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SettingsError(f"{path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
+    data = read(path, BYTES_MAX)
     if len(data) <= BYTES_MAX:
         return data, True
     return data[: data.rfind(b"\n", 0, BYTES_MAX) + 1], False
-
-
-def _opened(path: str) -> BinaryIO:
-    return gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
 
 
 # ---- what is written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -149,3 +150,11 @@ def test_no_event_is_wrong_usage(explain: Explain, data: bytes) -> None:
 
 def test_a_file_that_is_not_there_is_wrong_usage(explain: Explain) -> None:
     assert main(["explain", "absent.json"], dict(explain.environ)) == 2
+
+
+def test_a_gzip_is_taken_apart_but_for_one_record(explain: Explain) -> None:
+    packed = gzip.compress(json.dumps(READ).encode() + b"\n" + json.dumps(READ).encode())
+    assert explain(packed)[-1] == "2 events: 2 stored."
+    (fact,) = explain.facts(packed, "--record", status=1)
+    assert fact["reasons"][0]["keyword"] == "utf8"
+    explain(packed[:-9], status=2)
