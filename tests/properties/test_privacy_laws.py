@@ -68,7 +68,7 @@ secrets = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["v4", "a"]), inner, max_size=2),
     max_leaves=4,
 )
-plain = st.none() | st.integers(0, 9) | st.sampled_from(["b", "long text"]) | st.just([])
+plain: st.SearchStrategy[Any] = st.none() | st.integers(0, 9) | st.sampled_from(["b", "long text"]) | st.just([])
 persons = st.fixed_dictionaries({}, optional={"email": secrets, "n": plain, "x": plain})
 things = st.builds(lambda data: {"schema": "iglu:com.acme/person/jsonschema/1-0-0", "data": data}, persons)
 members = st.fixed_dictionaries(
