@@ -14,6 +14,7 @@ from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Redriven
 from tailrace.repeats import ASKED_AT_ONCE, Repeats
+from tailrace.rows.duplicates import redriven_key
 from tailrace.rows.redriven import wrap
 from tailrace.settings import Dedup
 
@@ -189,6 +190,20 @@ def test_an_event_that_was_sent_again_twice_is_stored_once_whatever_is_set() -> 
         assert here.takes((3, marked), hand=Hand()) == []
         assert here.takes((0, marked), hand=Hand()) == [0]
     assert list(ledger.keys("")) == [f"redriven/{IDENTITY.epoch}/r"]
+
+
+def test_what_had_its_mark_and_was_rejected_after_all_can_be_sent_again() -> None:
+    """It was to be stored; its child died before the commit, and the heir rejected it."""
+    marked = wrap(Redriven("r", "e"), b'{"eventType":"click"}')
+    for by in ("", "event_id"):
+        claims, kept = LedgerClaims(MemoryLedger()), MemoryClaims()
+        assert Here(kept, by=by, redriven=claims).takes((0, marked)) == [0]
+        (rejected_after_all,) = stored(pipeline()([record(marked, 0)]))
+        heir = Here(kept, by=by, redriven=claims)
+        assert heir.takes((1, marked)) == [], "nobody has said yet that it was rejected"
+        claims.release(redriven_key(IDENTITY.epoch, "r"), rejected_after_all["row_id"])
+        assert heir.takes((2, marked), hand=Hand()) == [2]
+        assert heir.takes((3, marked), hand=Hand()) == []
 
 
 class Away(MemoryClaims):
