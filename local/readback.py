@@ -111,11 +111,13 @@ class Lake:
         return self._duck.execute(query).fetchall()
 
     def reasons(self, most: int) -> list[Reason]:
-        """Return the commonest first reasons, each with an example."""
+        """Return the commonest first reasons, each with an example: one of its commonest path."""
         query = """
-            SELECT stage, keyword, first(path ORDER BY position), first(message ORDER BY position), count(*),
-                   first(raw ORDER BY position)
-            FROM rejects GROUP BY stage, keyword ORDER BY count(*) DESC, stage, keyword LIMIT ?"""
+            WITH alike AS (SELECT *, count(*) OVER (PARTITION BY stage, keyword, path) AS times FROM rejects)
+            SELECT stage, keyword, first(path ORDER BY times DESC, path, position),
+                   first(message ORDER BY times DESC, path, position), count(*),
+                   first(raw ORDER BY times DESC, path, position)
+            FROM alike GROUP BY stage, keyword ORDER BY count(*) DESC, stage, keyword LIMIT ?"""
         return [Reason(*row) for row in self._duck.execute(query, [most]).fetchall()]
 
     def some_event(self) -> str | None:

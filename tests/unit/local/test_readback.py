@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from local.flaws import BY_NAME
-from local.readback import Account
+from local.readback import Account, Lake
 from local.roundtrip import BROKEN
 from local.send import Sent
 from local.traffic import Made
@@ -69,3 +73,15 @@ def test_what_is_wrong_is_named(
     assert not account.holds
     assert dict(account.findings) == {finding: 1}
     assert len(account.examples[finding]) == 1
+
+
+def test_the_example_of_a_reason_is_one_of_the_commonest_path(tmp_path: Path) -> None:
+    paths = ["$.session_id", "$.path", "$.path", "$.a"]
+    rows = [
+        {"row_id": f"r{at}", "shard": "s", "position": f"{at}/0/0", "stage": "schema", "keyword": "required",
+         "path": path, "message": f"no {path}", "raw": path.encode()}
+        for at, path in enumerate(paths)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
+    (reason,) = Lake({"quarantine": [str(tmp_path / "r.parquet")]}, 0).reasons(8)
+    assert reason == ("schema", "required", "$.path", "no $.path", 4, b"$.path")
