@@ -56,11 +56,11 @@ class Trial:
         """Return what becomes of the events of one record, in their order."""
         record = Record(data, "1", 0, self._arrival_ms)
         outcome = self._pipeline([record])
-        found = dict(_stored(outcome, self._book)) | dict(_rejected(outcome))
+        found = dict(_stored(outcome, self._book)) | dict(_rejected(outcome, self._book))
         missing = [index for index in range(outcome.received) if index not in found]
         if missing:
             strict = self._strict([record])
-            otherwise = dict(_stored(strict, self._book)) | dict(_rejected(strict))
+            otherwise = dict(_stored(strict, self._book)) | dict(_rejected(strict, self._book))
             whys = {why for _, why in outcome.filtered_by}
             for index in missing:
                 found[index] = self._filtered(otherwise.get(index, Judged(index, FILTERED)), whys)
@@ -102,13 +102,15 @@ def _stored(outcome: Outcome, book: Book) -> list[tuple[int, Judged]]:
     return out
 
 
-def _rejected(outcome: Outcome) -> list[tuple[int, Judged]]:
+def _rejected(outcome: Outcome, book: Book) -> list[tuple[int, Judged]]:
     out = []
     for part in outcome.rows:
         if part.table.name == QUARANTINE.name:
             for row in part.batch.to_pylist():
                 reasons = tuple(json.loads(row["reasons"]))
-                judged = Judged(_index(row), REJECTED, part.table.name, row["event_type"], row["schema"], None, reasons)
+                kind, _, version = (row["schema"] or "").rpartition("/")  # as the event names it
+                schema = row["schema"] if version in book.versions(kind) else None
+                judged = Judged(_index(row), REJECTED, part.table.name, row["event_type"], schema, None, reasons)
                 out.append((_index(row), judged))
     return out
 

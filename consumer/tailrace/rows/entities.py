@@ -86,7 +86,7 @@ class Entities:
             )
         if self._contract.store_unknown:
             return None
-        return Reason("schema", "entity", "$.schema", f"found {shown(uri)}, expected what has a schema in the book")
+        return Reason("schema", "entity", "$.schema", f"found {shown(uri)}, expected one with a schema in the book")
 
 
 class Around:

@@ -103,10 +103,11 @@ class Explainer:
         """Say it of each member of an object that may have none: there jsonschema-rs names neither key nor place."""
         if not isinstance(error.kind, Kinds.FalseSchema) or error.schema_path[-1:] != ["additionalProperties"]:
             return None
-        held, path = instance, tuple(error.instance_path)
+        held: Any = instance
+        path = tuple(error.instance_path)
         for step in path:
             known = (isinstance(held, dict) and step in held) or (isinstance(held, list) and step in range(len(held)))
-            held = held[step] if known else None  # type: ignore[index,call-overload]
+            held = held[step] if known else None
         if not isinstance(held, dict):
             return None
         said = (

@@ -115,7 +115,7 @@ def test_a_member_that_the_schema_declares_stays_a_column_too() -> None:
             [{"schema": "iglu:org.none/person/jsonschema/1-0-0", "data": {}}],
             "entity",
             "$.contexts[0].schema",
-            'found "iglu:org.none/person/jsonschema/1-0-0", expected what has a schema in the book',
+            'found "iglu:org.none/person/jsonschema/1-0-0", expected one with a schema in the book',
         ),
     ],
 )
