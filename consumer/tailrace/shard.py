@@ -193,12 +193,13 @@ class Shard:
     def adopt(self, pipeline: Pipeline, sinks: Mapping[str, Sink], digests: tuple[tuple[str, str], ...]) -> bool:
         """Go on under another edition from the next record on; `sinks` by lane. False where that must wait.
 
-        All that is in hand is committed under the edition it was made with. A plan that was found open is replayed
-        first. A shard that is lost or stopped opens anew some day, under whatever edition stands then.
+        All that is in hand is cut first, as a plan of the edition it was made with. A plan that was found open is
+        replayed first. A shard that is lost or stopped opens anew some day, under whatever edition stands then.
         """
         if self.state != "fill" or any(lane.forced != START for lane in self._lanes):
             return False
-        self._cut("edition")
+        for lane in self._lanes:
+            lane.cut("edition")  # waits for a plan in flight, and for no more: a turn has an end
         if self.state != "fill":
             return False
         self._pipeline = pipeline

@@ -52,11 +52,11 @@ def plans(play: Play) -> list[tuple[dict[str, str], int, set[str]]]:
     return found
 
 
-def test_what_is_in_hand_is_committed_first_and_names_the_edition_before() -> None:
+def test_what_is_in_hand_is_cut_first_and_names_the_edition_before() -> None:
     play, editions = Play(*ONES, partitions=(1,)), Editions()
     done = play.child(Feed(2), lambda: editions.come(3), Feed(4), STOP, renew=editions.renew)
     assert done == [
-        *OPENING, "Answered", *PLAN, "Checkpointed", "Answered",
+        *OPENING, "Answered", *PLAN, "Answered",
         "Prepared", *["Put"] * 2, "PutCommitFile", "Committed", "Checkpointed", "Answered",
     ]  # fmt: skip
     assert plans(play) == [({"code": "0"}, 2, {"0"}), ({"book": "3"}, 4, {"0", "2"})]
@@ -130,11 +130,11 @@ def another_opens(play: Play) -> None:
     assert play.world.ledger.swap(KEY, found[0], item_to_dict(opened)) is None
 
 
-def test_who_is_found_lost_while_it_adopts_does_not_adopt() -> None:
+def test_who_turns_out_to_be_lost_after_it_adopted_has_committed_nothing() -> None:
     play, editions = Play(*ONES, partitions=(1,)), Editions()
     script = Feed(2), lambda: another_opens(play), lambda: editions.come(3), Feed(2), TICK
     assert play.child(*script, renew=editions.renew) == [*OPENING, *["Answered"], "Prepared", *["Answered"] * 2]
-    assert (play.said("lost"), editions.adopted, play.world.item.chain) == (1, [], 0)
+    assert (play.said("lost"), editions.adopted, play.world.item.chain) == (1, [3], 0)
 
 
 def test_the_careful_mode_adopts_between_its_plans_too() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from support.memory_lanes import IDENTITY, World, ones
+from support.memory_lanes import IDENTITY, HeldPlace, World, ones
 from support.memory_plans import plan
-from support.memory_sink import MemoryPipeline, OurMistake
+from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Item, PositionsDigest, lane_key
+from tailrace.commit.plan import Item, PositionsDigest, commit_name, lane_key
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
@@ -274,6 +275,31 @@ def test_a_plan_keeps_what_was_left_out() -> None:
         {"1/0/0": "duplicate", "2/0/0": "duplicate"},
         None,
     ]
+
+
+def test_another_edition_waits_for_one_plan_at_most_and_each_plan_keeps_its_own() -> None:
+    place = HeldPlace()
+    world = World(place)
+    lane = world.lane()
+    shard = Shard(MemoryPipeline(), [lane], lambda: 0, world.say)
+    shard.open()
+    try:
+        for edition in ("1", "2"):
+            shard.add(ones(10 * int(edition), 2))
+            assert shard.adopt(MemoryPipeline(), {"lake": MemorySink()}, (("book", edition),))
+            assert shard.in_flight, "the plan is under way, and the next batch may fill"
+            shard.add(ones(10 * int(edition) + 2, 2))
+            place.go.set()
+            lane.settle()
+            place.go.clear()
+        place.go.set()
+        assert shard.flush()
+    finally:
+        shard.close()
+    commits = [json.loads(place.read(commit_name(IDENTITY, chain))) for chain in (1, 2, 3)]
+    assert [(one["digests"], one["records"]) for one in commits] == [
+        ({}, 2), ({"book": "1"}, 4), ({"book": "2"}, 2),
+    ]  # fmt: skip
 
 
 def test_without_care_a_mistake_of_ours_is_raised() -> None:

@@ -189,7 +189,7 @@ class Lane:
         self._batch = Batch(max(batch.last, self.forced) or self.watermark)
         self._filling = self._sink.start()
         self.forced = START
-        self._flight = self._worker.submit(self._commit, batch, filling, why)
+        self._flight = self._worker.submit(self._commit, batch, filling, self._digests, why)
 
     def flush(self, within_s: float | None = None) -> bool:
         """Cut and wait until all is committed, or the time is over. True when nothing is left that could be.
@@ -226,8 +226,8 @@ class Lane:
             self.drop()
 
     def adopt(self, sink: Sink, digests: tuple[tuple[str, str], ...]) -> None:
-        """Go on under another edition. Only with nothing in hand and nothing in flight: a plan has one edition."""
-        if self._batch or self._flight is not None or self.forced != START:
+        """Go on under another edition, with nothing in hand: a plan has one edition; one in flight keeps its own."""
+        if self._batch or self.forced != START:
             raise RuntimeError(f"lane {self.name}: another edition comes between plans only")
         self._filling.drop()
         self._sink, self._digests = sink, digests
@@ -262,11 +262,11 @@ class Lane:
 
     # -- one plan, on the worker thread --------------------------------------------------------------------------
 
-    def _commit(self, batch: Batch, filling: Filling, why: str) -> None:
+    def _commit(self, batch: Batch, filling: Filling, digests: tuple[tuple[str, str], ...], why: str) -> None:
         try:
             chain = self._owner.item.chain + 1
             own = (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
-            draft, opened = batch.draft(own, self._digests), self._owner.item.plan
+            draft, opened = batch.draft(own, digests), self._owner.item.plan
             if opened is not None:
                 repeated = {**dict(opened.repeated), **dict(draft.repeated)}  # those that did not come stand too
                 draft = draft._replace(repeated=tuple(sorted(repeated.items())))
