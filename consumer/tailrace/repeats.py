@@ -50,20 +50,19 @@ class Repeats:
     def _judged(self, rows: Sequence[Rows], seen: dict[str, str]) -> dict[str, str]:
         """Return why, by position, of all rows that go. `seen` are the owners of this batch's keys so far."""
         again = redriven_keys(rows, self._epoch)
-        repeated = dict.fromkeys(lost(again, self._owners(self._redriven, wanted(again))), REDRIVEN)
+        patience = self._patience()  # one for both: a turn has an end
+        repeated = dict.fromkeys(lost(again, self._owners(self._redriven, wanted(again), patience)), REDRIVEN)
         if self._dedup.by:
             found = [one for one in keys(rows, self._dedup.by, self._epoch) if one.position not in repeated]
             new = {key: owner for key, owner in wanted(found).items() if key not in seen}
-            seen.update(new if self._claims is None else self._owners(self._claims, new))
+            seen.update(new if self._claims is None else self._owners(self._claims, new, patience))
             repeated |= dict.fromkeys(lost(found, seen), DUPLICATE)
         return repeated
 
-    def _owners(self, claims: Claims, asked: Mapping[str, str]) -> Mapping[str, str]:
+    def _owners(self, claims: Claims, asked: Mapping[str, str], whole: Patience) -> Mapping[str, str]:
         """Ask who owns these keys, some at a time: what was answered is not asked again when a later one must wait."""
         owners: dict[str, str] = {}
-        if not asked:
-            return owners
-        whole, listed = self._patience(), list(asked.items())
+        listed = list(asked.items())
         for at in range(0, len(listed), ASKED_AT_ONCE):
             owners |= self._asked(claims, dict(listed[at : at + ASKED_AT_ONCE]), whole.part())
         return owners

@@ -55,7 +55,8 @@ class Pipeline:
 
     def __call__(self, records: Sequence[Record]) -> Outcome:
         """Return the rows of records, rejects among them. Raises TooMuch where fewer at a time can be processed."""
-        records = [unwrapped(record) if record.data.startswith(PREFIX) else record for record in records]
+        if PREFIX in b"".join([record.data for record in records]):  # quicker than to look at each
+            records = [unwrapped(record) if record.data.startswith(PREFIX) else record for record in records]
         events, spoilt = self._decoder.decode(records)
         rejected = [self._of_spoilt(one) for one in spoilt]
         rows: list[Rows] = []
@@ -232,7 +233,8 @@ class Pipeline:
                 filtered[UNKNOWN, UNKNOWN_TYPE] += len(places)
                 return None, group
             for place, outer in enumerate(group.outers):
-                where = held_path(outer, self._contract.paths[_FIELD_OF[shape.keyword]])
+                field = "event_type" if named.enclosed else _FIELD_OF[shape.keyword]  # a URI names the version too
+                where = held_path(outer, self._contract.paths[field])
                 rejected.append(self._reject(group, place, shape._replace(path=where), named))
             return None, group
         return shape, self._unwrapped(group, named, rejected) if named.enclosed else group
