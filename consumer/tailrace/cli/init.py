@@ -16,7 +16,7 @@ from tailrace.cli.checks import BAD, GOOD
 from tailrace.cli.documents import Document, documents, read
 from tailrace.cli.drafts import Draft, Sample, draft
 from tailrace.cli.guess import Choice, NoTypeError, chosen, guessed
-from tailrace.cli.trial import printable
+from tailrace.cli.trial import printable, told
 from tailrace.schema.book import BookError
 from tailrace.settings import Contract, Settings, SettingsError
 
@@ -48,11 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at the sample and write; return the exit status."""
     into = Path(args.into)
+    if args.lines < 1:
+        raise SettingsError(f"--lines: found {args.lines}, expected 1 or more")
     if not args.force:
         _refuse(into)
     data, whole = _read(args.sample)
     found = documents(data)
-    looked = found[: max(args.lines, 1)]
+    looked = found[: args.lines]
     settings: Settings = args.settings
     sample = Sample(looked, Contract(), settings.limits)
     if not sample.events.values:
@@ -62,12 +64,21 @@ def run(args: argparse.Namespace) -> int:
         made = draft(sample, chosen(sample.contract, choices))
     except (NoTypeError, BookError) as error:
         raise SettingsError(f"{args.sample}: {error}") from None
+    if not made.kinds:
+        raise SettingsError(f"{args.sample}: {_no_kind(made)}")
     print(_of_sample(args.sample, looked, whole=whole and len(looked) == len(found), events=len(sample.events.values)))
     print(_of_choices(choices))
     print(_of_kinds(made))
     _write(into, made)
     print(_of_result(into, made, args.sample, lines=all(b"\n" not in one.data for one in looked)))
     return 0
+
+
+def _no_kind(made: Draft) -> str:
+    if made.rejected:
+        _, reason = made.rejected[0]
+        return f"found no event that a schema could judge; the first: {told(reason._asdict())}"
+    return "found no event that a schema could judge"
 
 
 def _refuse(into: Path) -> None:
