@@ -217,12 +217,12 @@ def found_open(world: World, lane: str, last: int, **facts: Any) -> None:
     write(world, lane, Item(generation=1, plan=plan(last=last, positions_digest=digest.hexdigest(), **facts)))
 
 
-@pytest.mark.parametrize(("digests", "same"), [((("code", "0"),), True), ((("code", "1"),), False)])
-def test_a_plan_that_was_found_says_whether_its_edition_still_stands(
-    digests: tuple[tuple[str, str], ...], *, same: bool
+@pytest.mark.parametrize(("code", "waived", "same"), [("0", 0, True), ("1", 0, False), ("0", 1, False)])
+def test_a_plan_that_was_found_says_whether_its_edition_and_records_still_stand(
+    code: str, waived: int, *, same: bool
 ) -> None:
     world = World()
-    found_open(world, "lake", 3, digests=digests)
+    write(world, "lake", Item(generation=1, plan=plan(last=3, digests=(("code", code),)), waived=waived))
     with made(world) as one:
         one.lake._digests = (("code", "0"),)
         assert one.lake.same_edition is same

@@ -151,9 +151,10 @@ class Lane:
 
     @property
     def same_edition(self) -> bool:
-        """Was the open plan that was found made under the edition that stands now?"""
-        plan = self._owner.item.plan
-        return plan is not None and dict(plan.digests) == dict(self._digests)
+        """Was the open plan that was found made under this edition, of the records that come (none others accepted)?"""
+        item = self._owner.item
+        same = item.plan is not None and dict(item.plan.digests) == dict(self._digests)
+        return same and item.waived != item.chain + 1
 
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
