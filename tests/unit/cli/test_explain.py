@@ -158,3 +158,10 @@ def test_a_gzip_is_taken_apart_but_for_one_record(explain: Explain) -> None:
     (fact,) = explain.facts(packed, "--record", status=1)
     assert fact["reasons"][0]["keyword"] == "utf8"
     explain(packed[:-9], status=2)
+
+
+def test_a_version_that_is_not_there_has_judged_nothing(explain: Explain) -> None:
+    lines = explain({**READ, "schema_version": "7-0-0"}, status=1)
+    assert lines[0] == "line 1: rejected, before a schema was asked"
+    (fact,) = explain.facts({"schema": "iglu:com.acme/reading/jsonschema/7-0-0", "data": {}}, status=1)
+    assert (fact["schema"], fact["reasons"][0]["path"]) == (None, "$.schema")
