@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faults import real, repeated
 from faults.repeated import AGAIN, click
-from faults.simulation import Scenery, calm_rows
-from sequence.play import END, Feed, Play, Wait
-from support.simulated_world import Fault
+from faults.simulation import Kind, Scenery, calm_rows
+from sequence.play import END, STOP, Feed, Play, Wait
+from support.pipelines import SCHEMAS
+from support.simulated_world import IDENTITY, Fault
+from tailrace.edition import Edition
+from tailrace.nouns import Redriven
+from tailrace.rows.redriven import wrap
+from tailrace.rows.rejects import row_ids
+from tailrace.rows.treatment import Treatment
+from tailrace.schema.book import Book
 
+AGAIN_BARE = wrap(Redriven("q" * 32, "q-id"), b'{"eventType":"click"}')
 A, B, SOUTH = click("a"), click("b"), click("a", "south")
 TTL_S = 100
 
@@ -101,6 +110,44 @@ def test_an_event_sent_again_in_two_plans_is_stored_once_though_nothing_is_set()
     play.child(Feed(4), END)
     assert places(play) == ["100/0/0", "100/1/0", "101/0/0"]
     assert play.world.item.totals == (4, 3, 0, 1)
+
+
+# ---- another edition between two tries
+
+CLICK = "click", "1-0-0"
+STRICT_BOOK = Book(real.CONTRACT, {**SCHEMAS, CLICK: {**SCHEMAS[CLICK], "required": ["path"]}})
+STRICT = Edition(STRICT_BOOK, Treatment(), (("book", STRICT_BOOK.digest),))
+STRICTLY = Kind(lambda process, scenery: real.real_shard(process, scenery, STRICT), real.READER, real.rows)
+
+
+@pytest.mark.parametrize("dedup", ["table", "plan"])
+def test_what_a_replay_finds_sound_that_was_rejected_is_asked_for_too(dedup: str) -> None:
+    play = play_of(A, A, AGAIN_BARE, AGAIN_BARE, B, dedup=dedup)
+    play.kind = STRICTLY
+    play.child(Feed(5), END, strikes={("swap.prepare", 1): "kill after"})
+    plan = play.world.item.plan
+    assert plan is not None
+    assert (plan.counts.rejected, plan.repeated) == (5, ())
+    play.kind = real.REAL
+    play.child(Feed(5), strikes={("swap.take_over", 1): "kill after"})
+    plan = play.world.item.plan
+    assert plan is not None
+    assert dict(plan.repeated) == {"100/1/0": "duplicate", "101/1/0": "redriven"}
+    play.child(Feed(5), END)
+    assert places(play) == ["100/0/0", "101/0/0", "102/0/0"]
+
+
+def test_what_was_claimed_and_rejected_comes_back_when_it_is_sent_again() -> None:
+    (row_id,) = row_ids(IDENTITY, ["100/0/0"])
+    play = play_of(A, wrap(Redriven(row_id, "a"), A), A)
+    play.child(Feed(1), END, strikes={("swap.prepare", 1): "kill before"})
+    play.kind = STRICTLY
+    play.child(Feed(1), STOP)
+    assert play.world.item.totals == (1, 0, 1, 0)
+    play.kind = real.REAL
+    play.child(Feed(2), END)
+    assert places(play) == ["100/0/0", "100/1/0"], "the reject in quarantine, what was sent again, and no copy of it"
+    assert play.world.item.totals == (3, 1, 1, 1)
 
 
 datas = st.lists(st.sampled_from(repeated.DATAS), min_size=1, max_size=10).map(tuple)
