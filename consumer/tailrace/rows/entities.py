@@ -22,6 +22,7 @@ from tailrace.schema.validate import REASONS_MAX, judge
 Event = dict[str, Any]
 FORM: Final = '{"schema": "iglu:...", "data": ...}'
 URIS_MAX: Final = 1000  # remembered between calls
+URI_CHARS_MAX: Final = 512  # of those; a hostile one is as long as an event may be
 VERSIONS_SHOWN: Final = 5
 
 
@@ -66,6 +67,8 @@ class Entities:
 
     def _page(self, uri: str) -> Page | Reason | None:
         """Return the page of a URI, or what is wrong with it; None when it is unknown and nothing is checked."""
+        if len(uri) > URI_CHARS_MAX:
+            return self._looked_up(uri)
         if uri not in self._known:
             if len(self._known) >= URIS_MAX:
                 self._known.clear()

@@ -257,10 +257,12 @@ class Pipeline:
             message = f"found {shown(named.event_type)}, expected an event type with a schema"
             message += f" (that name is known of: {', '.join(known)})" if known else ""
             return Reason("contract", UNKNOWN_TYPE, "$", message)
-        if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
-            self._unknown_shapes.clear()
         page = unknown_page(named.event_type, named.version, self._book.envelope)
-        shape = self._unknown_shapes[key] = self._new_shape(page, named)
+        shape = self._new_shape(page, named)
+        if len(named.event_type) + len(named.version or "") <= NAME_CHARS_MAX:  # a hostile one is as long as an event
+            if len(self._unknown_shapes) >= UNKNOWN_SHAPES_MAX:
+                self._unknown_shapes.clear()
+            self._unknown_shapes[key] = shape
         return shape
 
     def _new_shape(self, page: Page, named: Named) -> Shape:

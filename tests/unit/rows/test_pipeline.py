@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -288,3 +290,23 @@ def test_a_record_of_our_own_failure_is_one_reject() -> None:
     holds(outcome)
     assert why(outcome) == [("internal", "ZeroDivisionError", "$")]
     assert rejected(outcome)[0]["raw"] == record([GOOD, GOOD]).data
+
+
+@pytest.mark.parametrize("name", ["type", "uri", "thing"])
+def test_long_names_of_unknown_types_are_not_kept(name: str) -> None:
+    made, length = pipeline({}, unknown_types="store"), 100_000
+
+    def event(at: int) -> Any:
+        long = f"{at}{'x' * length}"
+        uri = {"schema": f"iglu:com.acme/{long}/jsonschema/1-0-0", "data": {}}
+        return {"type": {"type": long}, "uri": uri, "thing": {"type": "a", "contexts": [uri]}}[name]
+
+    made(records(event(0)))
+    tracemalloc.start()
+    try:
+        for at in range(50):
+            made(records(event(at)))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 10 * length
+    finally:
+        tracemalloc.stop()

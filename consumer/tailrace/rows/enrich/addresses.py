@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
+
+from tailrace.rows.enrich.uniques import remembered
 
 CHARS_MAX: Final = 256  # an address has up to 45; a header that lists proxies is longer, and its first counts
 CACHE_ENTRIES: Final = 8192
@@ -13,7 +14,7 @@ _OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _QUAD: Final = re.compile(r"\.".join([_OCTET] * 4))
 
 
-@lru_cache(CACHE_ENTRIES)
+@remembered(CACHE_ENTRIES)
 def address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the first address of a text. An IPv4 address that is mapped into IPv6 is the former."""
     quad = _QUAD.fullmatch(text)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.rows.enrich.uniques import mapped
+from tailrace.rows.enrich.uniques import mapped, remembered
 from tailrace.rows.enrich.url import CACHE_ENTRIES, host_of, parts
 
 CLASSES: Final = ("search", "social", "email", "paid", "other")  # that a file may name
@@ -44,7 +43,7 @@ class Referer:
         self._internal = frozenset(host.lower().rstrip(".") for host in internal_hosts)
         own = " ".join(sorted(self._internal))
         self.digest = f"1, {hashlib.sha256(data).hexdigest()}, internal: {own}"
-        self._look = lru_cache(CACHE_ENTRIES)(self._uncached)
+        self._look = remembered(CACHE_ENTRIES)(self._uncached)
 
     def __call__(self, columns: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
         found = mapped(columns["referer"], self._look, _FOUND)

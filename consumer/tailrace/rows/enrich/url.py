@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 import pyarrow as pa
 
-from tailrace.rows.enrich.uniques import mapped
+from tailrace.rows.enrich.uniques import mapped, remembered
 
 CACHE_ENTRIES: Final = 8192
 CHARS_MAX: Final = 4096  # what stands beyond is not looked at
@@ -35,7 +34,7 @@ class Parts(NamedTuple):
     paid: bool  # someone paid for the click that led here
 
 
-@lru_cache(CACHE_ENTRIES)
+@remembered(CACHE_ENTRIES)
 def parts(text: str) -> Parts:
     """Return what an absolute address, or a path, says."""
     found = _PARTS.match(text.strip()[:CHARS_MAX])
@@ -59,7 +58,7 @@ def host_of(text: str) -> str | None:
     return alone if alone is not None and "." in alone else None
 
 
-@lru_cache(CACHE_ENTRIES)
+@remembered(CACHE_ENTRIES)
 def _host(authority: str) -> str | None:
     """Return the host in lower case, without user, port and a last dot."""
     host = authority.rpartition("@")[2]
@@ -80,7 +79,7 @@ def _values(query: str) -> dict[str, str]:
     return values
 
 
-@lru_cache(CACHE_ENTRIES)
+@remembered(CACHE_ENTRIES)
 def _decoded(value: str) -> str:
     return unquote_plus(value, errors="replace").strip()
 

@@ -6,7 +6,7 @@ The cache must be larger than the number of texts in use: below that it thrashes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from ua_parser import Parser
 from ua_parser.loaders import load_builtins
 from ua_parser.regex import Resolver
 
-from tailrace.rows.enrich.uniques import mapped
+from tailrace.rows.enrich.uniques import mapped, remembered
 
 CACHE_ENTRIES: Final = 8192
 CHARS_MAX: Final = 1024  # browsers stay below; what comes after says nothing more
@@ -35,7 +35,7 @@ def _parser() -> Parser:
     return Parser(Resolver(load_builtins()))
 
 
-@lru_cache(CACHE_ENTRIES)
+@remembered(CACHE_ENTRIES)
 def families(text: str) -> Families:
     """Return what a user agent's text says."""
     found = _parser().parse(text[:CHARS_MAX])
