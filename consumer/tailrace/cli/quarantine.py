@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listed = kinds.add_parser("list", help="the newest, one line each", allow_abbrev=False)
     listed.add_argument("--limit", type=_count, default=LIMIT, help="how many (default: %(default)s)")
     show = kinds.add_parser("show", help="everything about one", allow_abbrev=False)
-    show.add_argument("id", metavar="ROW_ID|EVENT_ID")
+    show.add_argument("id", metavar="ROW_ID|EVENT_ID", type=_id)
     show.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
     stats = kinds.add_parser("stats", help="by reason, with an example each", allow_abbrev=False)
     for one in (listed, stats):
@@ -52,6 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show it; return the exit status."""
     return {"list": _list, "show": _show, "stats": _stats}[args.kind](args)
+
+
+def _id(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("found nothing, expected an id")
+    return text
 
 
 def _count(text: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -45,12 +45,19 @@ def moment(text: str) -> datetime:
     ago = _AGO.fullmatch(text)
     try:
         if ago is not None:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return _sane(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
         found = datetime.fromisoformat(text)
+        return _sane(found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         message = f"found {text!r}, expected a time like 2026-01-31T08:00Z, or how long ago: 30m, 2h, 3d"
         raise argparse.ArgumentTypeError(message) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _sane(found: datetime) -> datetime:
+    """Raises ValueError for times at whose ends a calculation would leave the calendar."""
+    if not MINYEAR < found.year < MAXYEAR:
+        raise ValueError(found.year)
+    return found
 
 
 class Chosen:

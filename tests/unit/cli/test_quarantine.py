@@ -184,8 +184,29 @@ def test_an_application_that_never_ran_cannot_be_asked(lake: RejectedLake, tmp_p
 def test_times_are_iso_or_ago() -> None:
     assert moment("2026-01-31T08:00Z") == moment("2026-01-31T08:00") == datetime(2026, 1, 31, 8, tzinfo=UTC)
     assert abs(datetime.now(UTC) - timedelta(days=3) - moment("3d")) < timedelta(minutes=1)
-    with pytest.raises(argparse.ArgumentTypeError, match="found 'soon', expected a time"):
-        moment("soon")
+    assert moment("2026-01-31T10:00+02:00") == moment("2026-01-31T08:00Z")
+    for wrong in (
+        "soon",
+        "",
+        "2026-13-01",
+        "9" * 20 + "d",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59-14:00",
+        "0001-01-01",
+    ):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"found {wrong!r}, expected a time".replace("+", r"\+")):
+            moment(wrong)
+
+
+def test_times_far_away_are_times(lake: RejectedLake) -> None:
+    assert ask(lake, "list", "--since", "0002-01-02", "--until", "9998-12-31") == 0
+    assert ask(lake, "list", "--since", "9998-12-31T23:59+02:00") == 1
+
+
+def test_no_id_is_no_question(lake: RejectedLake, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ask(lake, "show", "")
+    assert "found nothing, expected an id" in capsys.readouterr().err
 
 
 def test_names_that_senders_chose_move_no_cursor(
