@@ -108,7 +108,7 @@ class Editions:
                 self._say("edition_looked", result="failed")
                 return
             elif self._over.wait(min(QUIET_S, self._settings.refresh.every_s)) or self._files.stamp_now() != stamp:
-                self._say("edition_looked", result="unchanged")  # somebody is still at it: the next look sees the rest
+                self._say("edition_looked", result="changing")  # somebody is still at it: the next look sees the rest
             else:
                 self._load(stamp)
         except TROUBLE as error:
@@ -127,7 +127,7 @@ class Editions:
             self._refused = stamp
             raise
         if not stamp == files.stamp == files.stamp_now():
-            self._say("edition_looked", result="unchanged")
+            self._say("edition_looked", result="changing")
             return
         self._keep(files)
         files.forget()

@@ -52,7 +52,7 @@ class Watch:
         result = facts["result"]
         if result != "loaded":  # it is counted as adopted once it is
             metrics.EDITION_REFRESHES.labels(self._shard, result).inc()
-        if result != "failed":
+        if result in {"loaded", "unchanged"}:
             metrics.EDITION_COPY.labels(self._shard).set(0)
             metrics.EDITION_SUCCESS.labels(self._shard).set(self._clock.now_ms() / 1000)
 

@@ -77,7 +77,10 @@ EDITION_SUCCESS = _gauge(
 )
 EDITION_COPY = _gauge("edition_from_copy", "1 while the edition is a copy, since its source is away.", "shard")
 EDITION_REFRESHES = _counter(
-    "edition_refreshes_total", "Looks at schemas, routes and lookups: adopted, unchanged, failed.", "shard", "result"
+    "edition_refreshes_total",
+    "Looks at schemas, routes and lookups: adopted, unchanged, changing, failed.",
+    "shard",
+    "result",
 )
 
 # Ownership and trouble.

@@ -48,11 +48,12 @@ def test_types_follow_the_edition(tmp_path: Path) -> None:
 
 def test_what_becomes_of_editions_is_counted(tmp_path: Path) -> None:
     watch = Watch("shard", logs.get("test"), SystemClock())
-    results = ("adopted", "unchanged", "failed")
+    results = ("adopted", "unchanged", "changing", "failed")
     before = [value(metrics.EDITION_REFRESHES, result) for result in results]
     watch.edition(edition_of(tmp_path, "click"), from_copy=True)
     assert value(metrics.EDITION_COPY) == 1
     watch("edition_looked", result="failed")
+    watch("edition_looked", result="changing")
     watch("edition_refused", error="away")
     assert value(metrics.EDITION_COPY) == 1
     watch("edition_looked", result="unchanged")
@@ -60,6 +61,6 @@ def test_what_becomes_of_editions_is_counted(tmp_path: Path) -> None:
     assert value(metrics.EDITION_COPY) == 0
     watch.edition(edition_of(tmp_path, "click", "signup"))
     after = [value(metrics.EDITION_REFRESHES, result) for result in results]
-    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1, 1]
     assert value(metrics.EDITION_SUCCESS) > 1.7e9
     assert value(metrics.EDITION_TIME) >= value(metrics.EDITION_SUCCESS)
