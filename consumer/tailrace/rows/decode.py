@@ -188,7 +188,10 @@ class Decoder:
         for index, raw in enumerate(raws):
             value, reasons = rawly.parsed(raw, self._limits)
             if not reasons and type(value) is not dict:
-                reasons = [Reason("contract", "event", "$", f"found {shown(value)}, expected an object: an event")]
+                twice = isinstance(value, str) and value.lstrip().startswith(("{", "["))
+                more = ", not encoded as text once more" if twice else ""
+                message = f"found {shown(value)}, expected an object: an event{more}"
+                reasons = [Reason("contract", "event", "$", message)]
             if reasons:
                 spoilt.append(Spoilt(record, index, raw, tuple(reasons), value))
                 continue

@@ -119,7 +119,7 @@ class Explainer:
     def _known(name: str | None, declared: list[str]) -> str:
         """Say which members may stand there, and which one is like this name."""
         if not declared:
-            return "expected none but those its schema allows"
+            return "expected one that its schema describes"
         guess = None if name is None else nearest(name, declared)
         if guess is not None:
             return f"expected a known one; did you mean {shown(guess)}?"
