@@ -100,8 +100,8 @@ def examine(settings: Settings) -> Report:
     report.schemas.extend(f"{kind}/{version}" for kind in book.types() for version in book.versions(kind))
     _Fixtures(settings, edition, report).look()
     for kind in book.types():
-        _remarks(book, kind, settings.schemas.path, report)
         _steps(book, kind, settings.schemas.path, report)
+    _remarks(book, settings.schemas.path, report)
     _patterns(settings, edition, report)
     return report
 
@@ -233,10 +233,14 @@ def stem(path: str) -> str:
 # ---- remarks and steps
 
 
-def _remarks(book: Book, kind: str, origin: str, report: Report) -> None:
-    for version in book.versions(kind):
-        place = book.place(kind, version)
-        for remark in () if place.endswith(".avsc") else remarks(book.schema(kind, version)[0]):
+def _remarks(book: Book, origin: str, report: Report) -> None:
+    found = {
+        book.place(kind, version): book.schema(kind, version)[0]
+        for kind in book.types()
+        for version in book.versions(kind)
+    }
+    for place, schema in {**found, **book.shared()}.items():
+        for remark in () if place.endswith(".avsc") else remarks(schema):
             report.notes.append(Finding("schema", f"{origin.rstrip('/')}/{place}", remark))
 
 

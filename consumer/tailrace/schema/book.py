@@ -154,6 +154,7 @@ class Book:
             self._library = Library({self._places[key]: sources[key] for key in sources} | dict(shared))
         except SchemaError as error:
             raise BookError(str(error)) from None
+        self._shared = tuple(shared)
         for path in shared:
             self._judge(path)
         lifting = Contract(contract).paths
@@ -273,6 +274,10 @@ class Book:
         """Return whose types of that name are in the book."""
         own = {full.rpartition(".")[0] for full in self._pages if full.endswith(f".{name}")}
         return sorted(own | set(map(str, self._vendors.get(name, ()))))
+
+    def shared(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the files with definitions for others, their dialect said, by their path."""
+        return {path: self._library.schemas[path] for path in self._shared}
 
     def schema(self, event_type: str, version: str) -> tuple[Mapping[str, Any], Scope]:
         """Return a schema of the book, its dialect said and without `self`, and what its references mean."""

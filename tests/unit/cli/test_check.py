@@ -274,6 +274,11 @@ def test_what_a_schema_says_for_nothing_is_noted(schemas: Schemas) -> None:
     said = 'note: page/1-0-0.json $.requird: judges nothing: no keyword; did you mean "required"?'
     assert said in schemas.check(status=0)
     schemas.check("--strict", status=1)
+    schemas.put("_shared/a.json", {"definitions": {"b": {"format": "date_time"}}})
+    said = (
+        'note: _shared/a.json $.definitions.b.format: "date_time" is checked by no dialect; did you mean "date-time"?'
+    )
+    assert said in schemas.check(status=0)
 
 
 def test_fixtures_of_no_iglu_schema_are_told_where_it_would_stand(schemas: Schemas) -> None:
