@@ -125,7 +125,9 @@ def test_something_that_is_not_there(world: Stage, variable: str) -> None:
 
 def test_a_table_that_is_no_ledger(world: Stage) -> None:
     said = refusal(world, environ={"TAILRACE_LEDGER_TABLE": world.world.application})
-    assert said == f"the table {world.world.application} is not for the ledger: its key is not `pk`; mend [ledger] table"
+    assert (
+        said == f"the table {world.world.application} is not for the ledger: its key is not `pk`; mend [ledger] table"
+    )
 
 
 BAD_SETTINGS = {
