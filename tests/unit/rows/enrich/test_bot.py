@@ -9,6 +9,7 @@ import pytest
 
 from tailrace.rows import enrich
 from tailrace.rows.enrich.bot import Bot
+from tailrace.rows.enrich.user_agent import CACHE_ENTRIES
 
 PATTERNS = Path(enrich.__path__[0], "data", "bots.txt").read_bytes()
 BOT = Bot(PATTERNS)
@@ -92,3 +93,15 @@ def test_a_pattern_that_is_none_is_refused_in_one_line() -> None:
 
 def test_the_digest_is_that_of_the_patterns() -> None:
     assert Bot(PATTERNS).digest == BOT.digest != Bot(PATTERNS + b"x").digest
+
+
+def test_texts_that_were_seen_and_more_new_ones_than_are_remembered() -> None:
+    step = Bot(PATTERNS)
+    old = [PROGRAMS[0], PEOPLE[0]]
+    assert step({"user_agent": pa.array(old)})["bot"].to_pylist() == [True, False]
+    new = [f"browser {number}" for number in range(CACHE_ENTRIES + 1)]
+    assert step({"user_agent": pa.array([*old, *new, *old])})["bot"].to_pylist() == [
+        *(True, False),
+        *[False] * len(new),
+        *(True, False),
+    ]
