@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 STAMP := $(VENV)/.made-from-the-lock
 LOCKS := requirements-build.lock requirements.lock
 # Measured on x86-64 with Python 3.11: what pip fetches, and the KCL jars that amazon-kclpy's build fetches.
-PACKAGES_MB := 182
+PACKAGES_MB := 188
 JARS_MB := 34
 UV := uv==0.13.9
 
