@@ -12,12 +12,12 @@ from tailrace.schema.book import Book
 from tailrace.settings import Contract, Dedup, Flush, Lake, Limits, Settings, World
 from tailrace.shard import Shard
 from tailrace.sinks.lake.layout import table_of
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 from tailrace.wiring import shard_of
 
 CONTRACT = Contract()
 BOOK = Book(CONTRACT, SCHEMAS)
-READER = ParquetReader()
+READER = LakeReader()
 DATAS = (
     b'{"eventType":"click","eventId":"a","tenant":"north","timestamp":"2025-10-09T08:53:20Z","path":"/"}',
     b'{"eventType":"click","eventId":"a","tenant":"south","target":{"id":"x","x":1}}',

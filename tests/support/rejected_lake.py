@@ -19,8 +19,8 @@ from tailrace.schema.book import ENVELOPE, QUARANTINE
 from tailrace.settings import Lake, Ledger, Settings, Stream
 from tailrace.settings import Schemas as SchemaFolder
 from tailrace.sinks.lake.filling import LakeSink
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.layout import Layout
-from tailrace.sinks.lake.parquet import Format
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 DAY_MS = 86_400_000

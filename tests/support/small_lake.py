@@ -20,8 +20,8 @@ from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import Identity, Outcome, Record, Rows, Table
 from tailrace.sinks.lake.filling import LakeSink
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.layout import Layout
-from tailrace.sinks.lake.parquet import Format
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 STREAM, EPOCH = "clicks", "0a1b2c3d"

@@ -14,7 +14,7 @@ from tailrace.commit.audit import CHECKS, Report, ShardReport, audit, to_json
 from tailrace.commit.committed import epoch_of
 from tailrace.commit.stores import ledger_of
 from tailrace.sinks.lake.places import place_of
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 
 NAME = "audit"
 HELP = "Prove from ledger, commit files and objects that each record is stored once."
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     stream = "" if args.files else settings.stream.name
     expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
-    report = audit(ledger, place_of(settings), ParquetReader(), epoch, stream, expired_before=expired)
+    report = audit(ledger, place_of(settings), LakeReader(), epoch, stream, expired_before=expired)
     if args.json:
         print(json.dumps(to_json(report), indent=1))
     else:

@@ -10,6 +10,7 @@ from tailrace.commit.committed import CommitFileError, StoredObject, decode
 from tailrace.commit.plan import stem
 from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import Identity, Rows
+from tailrace.sinks.lake.formats import PARQUET
 
 SHARD = "shard-0"
 STEM = stem(Identity(STREAM, EPOCH, SHARD), 3)
@@ -95,12 +96,12 @@ def test_waiting_rows_are_bounded_over_all_folders_and_the_largest_goes_first() 
     one_row = page_views(SHARD, records(1, 1000)).nbytes / 1000
     filling = sink()._replace(waiting_bytes=int(one_row * 100)).start()
     filling.add(hours(1, {0: 40, 1: 20, 2: 30}))
-    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._files.values())
-    assert all(file._spool.rows == 0 for file in filling._files.values())
+    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._folders.values())
+    assert all(file.files[PARQUET].rows == 0 for file in filling._folders.values())
     filling.add(hours(1001, {0: 5, 1: 10}))
-    assert [file._spool.rows for file in filling._files.values()] == [45, 0, 0]  # only the largest
+    assert [file.files[PARQUET].rows for file in filling._folders.values()] == [45, 0, 0]  # only the largest
     assert filling._waiting_bytes <= one_row * 100
-    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._files.values())
+    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._folders.values())
     bodies = filling.seal(filling.names(STEM), FACTS)
     assert [body.rows for body in bodies.values()] == [45, 30, 30, 0]
     filling.drop()

@@ -19,7 +19,7 @@ from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.ports import Body, LedgerStore, Place
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.places.s3 import S3Place
-from tailrace.sinks.lake.read import ParquetReader, Search
+from tailrace.sinks.lake.read import LakeReader, Search
 
 COMMIT = f"_commits/{EPOCH}/{STREAM}/shard-0/0000000001.json"
 World = tuple[LedgerStore, Any]
@@ -65,7 +65,7 @@ class Deadly:
 def test_a_lake_is_committed_audited_and_searched(world: World) -> None:
     store, place = world
     commit("shard-0", store, place, [records(100, 120), records(220, 50)])
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds
     assert [tuple(shard.totals) for shard in report.shards] == [(170, 153, 17, 0)]
     search = Search(place, "shard-0-205")
@@ -88,7 +88,7 @@ def test_a_plan_that_a_killed_child_left_is_taken_over(world: World, nth: int) -
     heir.add(part_of(plan), outcome("shard-0", plan), 0)
     assert heir.flush()
     heir.close()
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds, report
     assert tuple(report.shards[0].totals) == (60, 54, 6, 0)
     facts, objects = decode(place.read(COMMIT))
@@ -112,7 +112,7 @@ def test_names_that_the_heir_does_not_fill_get_files_without_rows(world: World) 
     heir.add(part_of(plan), outcome("shard-0", plan, bad_every=10**9), 0)
     assert heir.flush()
     heir.close()
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds, report
     assert tuple(report.shards[0].totals) == (60, 60, 0, 0)
     rows = {entry.table: entry.rows for entry in decode(place.read(COMMIT)).objects}
