@@ -47,6 +47,7 @@ _LAST: Final = [varint(number) for number in range(PART)]
 _PARTS: Final = [*_LAST, *(bytes((n & 127 | 128, n >> 7 | 128)) for n in range(PART))]
 FIRST: Final = pa.array([*(PRESENT + part for part in _PARTS), NULL, PRESENT], BINARY)
 LATER: Final = pa.array([*_PARTS, b"", b""], BINARY)
+LENGTHS: Final = pa.array([*(PRESENT + varint(2 * length) for length in range(PART)), NULL], BINARY)
 BOOLEANS: Final = pa.array([PRESENT + b"\x00", PRESENT + b"\x01", NULL], BINARY)
 
 
@@ -106,13 +107,19 @@ def _masked(piece: pa.Array, array: pa.Array) -> pa.Array:
 def _texts(array: pa.Array) -> list[Piece]:
     values = array.view(BINARY)
     lengths = pc.binary_length(values)
-    if not array.null_count:
+    extremes = pc.min_max(lengths).as_py()
+    if extremes["max"] >= PART:
+        return [*_longs(lengths.cast(pa.int64())), values]
+    if array.null_count:
+        return [pc.take(LENGTHS, pc.fill_null(lengths, PART), boundscheck=False), values]
+    if extremes["min"] == extremes["max"]:
         first = values[0].as_py()
         # Columns with one value are many: a look at three rows says whether to look at all.
         likely = values[-1].as_py() == first == values[len(values) // 2].as_py()
         if likely and pc.all(pc.equal(values, first)).as_py():
             return [PRESENT + long(len(first)) + first]
-    return [*_longs(lengths.cast(pa.int64())), values]
+        return [PRESENT + long(extremes["max"]), values]
+    return [pc.take(LENGTHS, lengths, boundscheck=False), values]
 
 
 def _integers(array: pa.Array) -> list[Piece]:
