@@ -1,7 +1,7 @@
 """The same work as many would write it. Rule: the usual tools, used as their pages show; and the same rows at the end.
 
-kclpy's own loop, json, base64, fastjsonschema, a dict a row, `Table.from_pylist`, `write_table`, fastavro's `writer`. It does less than the
-pipeline beside it: one event a record, one shape, the first reason only, no limits.
+kclpy's own loop, json, base64, fastjsonschema, a dict a row, `Table.from_pylist`, `write_table`, fastavro's `writer`.
+It does less than the pipeline beside it: one event a record, one shape, the first reason only, no limits.
 """
 
 from __future__ import annotations

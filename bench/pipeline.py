@@ -1,7 +1,8 @@
 """The pure pipeline against a naive child. Rule: both in one run, in turn, from the same pipe; medians and their ratio.
 
-Daemon lines go through a pipe into a process that writes Parquet files, or Parquet and Avro files. A process measures itself after its imports and
-wiring, so that a start is not counted; the CPU of this process, which writes the lines, is not in it either.
+Daemon lines go through a pipe into a process that writes Parquet files, or Parquet and Avro files. A process measures
+itself after its imports and wiring, so that a start is not counted; the CPU of this process, which writes the lines, is
+not in it either.
 """
 
 from __future__ import annotations

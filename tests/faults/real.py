@@ -35,10 +35,13 @@ EDITION = Edition(BOOK, Treatment(), (("book", BOOK.digest),))
 
 def real_shard(process: Process, scenery: Scenery, edition: Edition = EDITION) -> Shard:
     """Return a shard whose version of the code files tenants apart, or does not."""
+    formats = scenery.formats[process.number % len(scenery.formats)]
     settings = Settings(
         contract=CONTRACT,
         limits=Limits(),
         lake=Lake(
+            parquet=() if formats == "avro" else ("*",),
+            avro=() if formats == "parquet" else ("*",),
             tenant_partition=scenery.partitions[process.number % len(scenery.partitions)] > 1,
             row_group_rows=3,
             upload_threads=scenery.uploads,

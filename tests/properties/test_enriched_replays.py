@@ -22,8 +22,8 @@ from tailrace.edition import Edition
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema.book import ENVELOPE, Book
 from tailrace.shard import Shard
-from tailrace.sinks.lake.layout import table_of
 from tailrace.sinks.lake.groups import parquet
+from tailrace.sinks.lake.layout import table_of
 from tailrace.sinks.lake.read import LakeReader
 
 BOOK = Book(real.CONTRACT, FUZZED)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from tailrace.commit.committed import (
@@ -229,31 +229,36 @@ class _ShardAudit:
         positions: list[str] = []
         rows = Counter({True: expired})  # is quarantine -> rows
         for entries in formats(found.objects):
-            first: Contents | None = None  # of the format that counts
-            for entry in entries:
-                try:
-                    count = self._reader.rows(self._place, entry.name)
-                    contents = self._reader.contents(self._place, entry.name) if count else Contents((), ())
-                except ValueError as error:
-                    self._find("rows", f"chain {chain}: {entry.name} cannot be read: {error}")
-                    return
-                self._same("rows", f"chain {chain}: rows of {entry.name}", count, entry.rows)
-                if not count:
-                    continue
-                if first is not None:
-                    text = f"chain {chain}: {entry.name} has other rows than {entries[0].name}, or in another order"
-                    self._check("rows", contents == first, text)
-                    continue
-                first = contents
-                rows[entry.table == QUARANTINE] += count
-                ids.extend(contents.row_ids)
-                positions.extend(contents.positions)
+            contents = self._told(chain, entries)
+            if contents is None:
+                return
+            rows[entries[0].table == QUARANTINE] += len(contents.row_ids)
+            ids.extend(contents.row_ids)
+            positions.extend(contents.positions)
         self._rows += len(ids)
         self._same("rows", f"chain {chain}: rows of events against `stored`", rows[False], facts.stored)
         self._same("rows", f"chain {chain}: rows of quarantine against `rejected`", rows[True], facts.rejected)
         self._unique(chain, "row_id", ids)
         self._unique(chain, "position", positions)
         self._inside(chain, found, positions, partly=bool(found.facts.filtered or expired))
+
+    def _told(self, chain: int, entries: Sequence[StoredObject]) -> Contents | None:
+        """Return the rows that a folder's files hold, each in its format; None where one cannot be read."""
+        told = Contents((), ())
+        for entry in entries:
+            try:
+                count = self._reader.rows(self._place, entry.name)
+                contents = self._reader.contents(self._place, entry.name) if count else Contents((), ())
+            except ValueError as error:
+                self._find("rows", f"chain {chain}: {entry.name} cannot be read: {error}")
+                return None
+            self._same("rows", f"chain {chain}: rows of {entry.name}", count, entry.rows)
+            if count and told.row_ids:
+                text = f"chain {chain}: {entry.name} has other rows than {entries[0].name}, or in another order"
+                self._check("rows", contents == told, text)
+            elif count:
+                told = contents
+        return told
 
     def _unique(self, chain: int, what: str, values: list[str]) -> None:
         distinct = set(values)
@@ -372,30 +377,3 @@ def _where(at: str | None) -> str:
         return "the start"
     sequence, sub = unmark(at)
     return f"{sequence}/{sub}"
-
-
-def to_json(report: Report) -> dict[str, object]:
-    """Return the report as plain values."""
-    return {
-        "holds": report.holds,
-        "epoch": report.epoch,
-        "findings": _plain(report.findings),
-        "notes": report.notes,
-        "shards": [
-            {
-                "stream": shard.stream,
-                "shard": shard.shard,
-                "chain": shard.chain,
-                "holds": shard.holds,
-                **shard.totals._asdict(),
-                "compared": dict(shard.compared),
-                "findings": _plain(shard.findings),
-                "notes": shard.notes,
-            }
-            for shard in report.shards
-        ],
-    }
-
-
-def _plain(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    return [finding._asdict() for finding in findings]

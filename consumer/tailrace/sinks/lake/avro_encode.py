@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import fastavro
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from tailrace.sinks.lake.avro_schema import UINT64, kind_of, union
 
-Piece = pa.Array | bytes  # a column of bytes, null where a row has none; bytes: the same in every row
+Piece: TypeAlias = Any  # an array of bytes, null where a row has none; or bytes: the same in every row
 BINARY: Final = pa.binary()
 PART_BITS: Final = 14  # of a number that one look-up gives: two bytes
 PART: Final = 1 << PART_BITS
@@ -187,17 +187,17 @@ def _longs(numbers: pa.Array, *, nothing_is_bare: bool = False) -> list[Piece]:
         shift, reach = number * PART_BITS, 1 << (number + 1) * PART_BITS
         if number and high < 1 << shift:
             break
-        part = pc.shift_right(zigzag, shift) if shift else zigzag
+        part = pc.shift_right(zigzag, _number(shift)) if shift else zigzag
         if high >= reach:
-            part = pc.bit_wise_and(part, PART - 1)
-            followed = pc.add(part, _FOLLOWED)
+            part = pc.bit_wise_and(part, _number(PART - 1))
+            followed = pc.add(part, _number(_FOLLOWED))
             part = followed if low >= reach else pc.if_else(pc.greater_equal(zigzag, _number(reach)), followed, part)
         if number and low < 1 << shift:
             part = pc.if_else(pc.less(zigzag, _number(1 << shift)), _number(_NULL), part)
         if number == 0:
             if nothing_is_bare and low == 0:
                 part = pc.if_else(pc.equal(zigzag, _number(0)), _number(_BARE), part)
-            part = pc.fill_null(part, _NULL) if part.null_count else part
+            part = pc.fill_null(part, _number(_NULL)) if part.null_count else part
         pieces.append(pc.take(LATER if number else FIRST, part, boundscheck=False))
     return pieces
 
@@ -211,7 +211,7 @@ def _number(value: int) -> pa.Scalar:
 
 def _by_fastavro(array: pa.Array) -> list[Piece]:
     values = array.cast(UINT64) if array.type == pa.uint64() else array
-    schema = fastavro.parse_schema(union(kind_of(array.type, "x", "x")))  # type: ignore[arg-type]
+    schema = fastavro.parse_schema(union(kind_of(array.type, "x", "x")))
     out = []
     for value in values.to_pylist():
         target = io.BytesIO()

@@ -33,7 +33,7 @@ class Container:
         if self._bytes(len(MAGIC)) != MAGIC:
             raise ValueError("no Avro object container file")
         self.meta: dict[str, str] = {}
-        while count := self._long():
+        while count := self._length():
             for _ in range(count):
                 key = self._bytes(self._length()).decode()
                 self.meta[key] = self._bytes(self._length()).decode()
@@ -109,7 +109,10 @@ class Block(NamedTuple):
         part = {**self.schema, "fields": [places[name] for name in wanted]}
         source = io.BytesIO(self.unpack(self.container.packed(self.start, self.length)))
         whole, asked = _parsed(self.schema), _parsed(part)
-        rows = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
+        try:
+            rows = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
+        except (EOFError, LookupError, ArithmeticError, TypeError) as error:
+            raise ValueError(f"the block that starts at byte {self.start} cannot be read: {error!r}") from None
         if source.read(1):
             raise ValueError(f"the block that starts at byte {self.start} has more than its {self.rows} rows")
         return pa.Table.from_pylist(rows, columns_of(part)).rename_columns(wanted)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import fastavro
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.small_lake import ENVELOPE, EPOCH, PAGE_VIEW, STREAM, outcome, page_views, records, sink
-from tailrace.commit.committed import CommitFileError, StoredObject, decode
+from support.small_lake import (
+    AVRO_ALONE,
+    BOTH,
+    ENVELOPE,
+    EPOCH,
+    FORM,
+    PAGE_VIEW,
+    STREAM,
+    outcome,
+    page_views,
+    records,
+    sink,
+)
+from tailrace.commit.committed import CommitFileError, StoredObject, decode, told_once
 from tailrace.commit.plan import stem
 from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import Identity, Rows
-from tailrace.sinks.lake.formats import PARQUET
+from tailrace.sinks.lake.avro_read import Container
+from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 
 SHARD = "shard-0"
 STEM = stem(Identity(STREAM, EPOCH, SHARD), 3)
@@ -67,6 +82,57 @@ def test_every_planned_name_gets_a_body_and_the_commit_file_comes_last() -> None
 
 def filling_names(names: list[str]) -> list[str]:
     return [name for name in names if "2027" in name]
+
+
+def test_two_formats_are_two_names_and_two_objects() -> None:
+    filling = sink(BOTH).start()
+    rows = outcome(SHARD, records(1, 20)).rows
+    assert filling.opens(rows) == 4
+    filling.add(rows)
+    assert (filling.rows, filling.objects, filling.opens(rows)) == (20, 4, 0)
+    names = filling.names(STEM)
+    assert names == (
+        f"page_view/v1/dt=2027-01-15/hh=12/{STEM}.avro",
+        f"page_view/v1/dt=2027-01-15/hh=12/{STEM}.parquet",
+        f"quarantine/dt=2027-01-15/stage=parse/{STEM}.avro",
+        f"quarantine/dt=2027-01-15/stage=parse/{STEM}.parquet",
+    )
+    bodies = filling.seal(names, FACTS)
+    assert [bodies[name].rows for name in names] == [18, 18, 2, 2]
+    for avro, parquet in (names[:2], names[2:]):
+        with bodies[parquet].open() as source:
+            expected = pq.read_table(source)
+        with bodies[avro].open() as source:
+            blocks = [block.read() for block in Container(source).blocks()]
+        assert pa.concat_tables(blocks).equals(expected)
+    assert [entry.name for entry in decode(bodies[COMMIT].open().read()).objects] == list(names)
+    filling.drop()
+    assert filling._budget.used == 0
+
+
+def test_a_table_of_each_format() -> None:
+    filling = sink(FORM._replace(parquet=("quarantine",), avro=("page_view/*",))).start()
+    rows = outcome(SHARD, records(1, 20)).rows
+    assert filling.opens(rows) == 2
+    filling.add(rows)
+    assert [name.rpartition(".")[2] for name in filling.names(STEM)] == ["avro", "parquet"]
+    filling.drop()
+
+
+@pytest.mark.parametrize("form", [FORM, BOTH, AVRO_ALONE])
+def test_a_name_of_a_format_that_is_not_written_any_more_gets_a_file_without_rows(form: Format) -> None:
+    filling = sink(form).start()
+    filling.add(outcome(SHARD, records(1, 20)).rows)
+    mine = filling.names(STEM)
+    names = sorted({*mine, *(name.rpartition(".")[0] + suffix for name in mine for suffix in (PARQUET, AVRO))})
+    bodies = filling.seal(names, FACTS)
+    assert {name for name in names if bodies[name].rows} == set(mine)
+    found = decode(bodies[COMMIT].open().read()).objects
+    assert sum(entry.rows for entry in told_once(found)) == 20
+    gone = f"gone/v7/dt=2020-01-01/hh=00/{STEM}.avro"
+    filling.drop()
+    with sink(form).start().seal([gone], FACTS)[gone].open() as source:
+        assert [field["name"] for field in fastavro.reader(source).writer_schema["fields"]] == ENVELOPE.names  # type: ignore[index, call-overload]
 
 
 def test_a_plan_without_rows_still_has_its_commit_file() -> None:
@@ -128,7 +194,7 @@ def test_a_commit_file_that_is_none_is_refused(data: bytes) -> None:
 def test_equal_rows_give_equal_bytes() -> None:
     digests = set()
     for _ in range(2):
-        filling = sink().start()
+        filling = sink(BOTH).start()
         filling.add(outcome(SHARD, records(1, 200)).rows)
         digests.add(tuple(body.sha256 for body in filling.seal(filling.names(STEM), FACTS).values()))
         filling.drop()

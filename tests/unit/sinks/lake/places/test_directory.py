@@ -18,7 +18,7 @@ from tailrace.commit.ports import Body, WorldDenied, WorldError
 from tailrace.sinks.lake.folder import Folder
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 from tailrace.sinks.lake.places.directory import OWN, SWEEP_AGE_S, DirectoryPlace
-from tailrace.sinks.lake.spool import Budget, Spool
+from tailrace.sinks.lake.spool import Budget
 
 NAME = "t/v1/dt=2027-01-15/hh=12/e-s-h-0000000001.parquet"
 
