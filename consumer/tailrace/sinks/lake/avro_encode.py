@@ -187,6 +187,9 @@ def _longs(numbers: pa.Array, *, nothing_is_bare: bool = False) -> list[Piece]:
         shift, reach = number * PART_BITS, 1 << (number + 1) * PART_BITS
         if number and high < 1 << shift:
             break
+        if number and low >> shift == high >> shift and not numbers.null_count:  # times have their high parts in common
+            pieces.append(varint(high >> shift))
+            break
         part = pc.shift_right(zigzag, _number(shift)) if shift else zigzag
         if high >= reach:
             part = pc.bit_wise_and(part, _number(PART - 1))
