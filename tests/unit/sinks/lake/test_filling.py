@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,17 +17,21 @@ from support.small_lake import (
     FORM,
     PAGE_VIEW,
     STREAM,
+    lane,
     outcome,
     page_views,
     records,
     sink,
 )
+from tailrace.commit.batch import part_of
 from tailrace.commit.committed import CommitFileError, StoredObject, decode, told_once
+from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.plan import stem
 from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import Identity, Rows
 from tailrace.sinks.lake.avro_read import Container
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
+from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 SHARD = "shard-0"
 STEM = stem(Identity(STREAM, EPOCH, SHARD), 3)
@@ -108,6 +114,21 @@ def test_two_formats_are_two_names_and_two_objects() -> None:
     assert [entry.name for entry in decode(bodies[COMMIT].open().read()).objects] == list(names)
     filling.drop()
     assert filling._budget.used == 0
+
+
+def test_a_lane_makes_room_for_both_formats(tmp_path: Path) -> None:
+    store, place = SqliteLedger(tmp_path / "ledger.sqlite"), DirectoryPlace(tmp_path / "lake")
+    made = lane(SHARD, store, place, BOTH)
+    made._limits = made._limits._replace(objects=4)
+    few, many = records(1, 20), records(30, 20, step_ms=HOUR_MS // 10)
+    assert made.make_room(outcome(SHARD, few))  # two folders, four objects
+    made.add(part_of(few), outcome(SHARD, few), 0)
+    assert not made.make_room(outcome(SHARD, many))  # three folders
+    made.settle()
+    assert len(list(place.names("_commits/"))) == 1
+    assert len([name for name, _ in place.names("page_view/")]) == 2
+    made.close()
+    store.close()
 
 
 def test_a_table_of_each_format() -> None:
