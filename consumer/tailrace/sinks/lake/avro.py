@@ -64,7 +64,8 @@ class AvroFile:
             end = min(start + step, count)
             at = bounds[start].as_py()
             body = self._compress(data.slice(at, bounds[end].as_py() - at))
-            self._spool.write(b"".join((long(end - start), long(len(body)), body, self._sync)))
+            for part in (long(end - start) + long(len(body)), body, self._sync):
+                self._spool.write(part)
 
     def close(self, meta: Mapping[str, str]) -> Headed:
         """Make the header with the metadata; return the finished body."""

@@ -142,6 +142,12 @@ class _Joined(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        head = self._head[self._at :]
+        self._rest.seek(max(0, self._at - len(self._head)))
+        self._at = self._length
+        return head + self._rest.read()
+
     def close(self) -> None:
         self._rest.close()
         super().close()

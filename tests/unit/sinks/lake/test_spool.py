@@ -48,6 +48,7 @@ def test_a_body_with_a_head_reads_as_one(memory: int) -> None:
     with body.open() as one, body.open() as other:
         assert one.read(7) == b"head 01"
         assert other.read() == b"head 0123456789"
+        assert other.read() == b""
         assert one.read() == b"23456789"
         assert one.seek(-2, io.SEEK_END) == 13
         assert one.read() == b"89"
