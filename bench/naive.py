@@ -1,7 +1,7 @@
 """The same work as many would write it. Rule: the usual tools, used as their pages show; and the same rows at the end.
 
-kclpy's own loop, json, base64, fastjsonschema, a dict a row, `Table.from_pylist`, `write_table`. It does less than the
-pipeline beside it: one event a record, one shape, the first reason only, no limits.
+kclpy's own loop, json, base64, fastjsonschema, a dict a row, `Table.from_pylist`, `write_table`, fastavro's `writer`.
+It does less than the pipeline beside it: one event a record, one shape, the first reason only, no limits.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import fastjsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,8 +27,10 @@ from bench.measure import Meter
 from bench.ours import FLUSH_ROWS, IDENTITY, SCHEMAS
 from tailrace.schema.book import ENVELOPE, QUARANTINE
 from tailrace.schema.load import load
+from tailrace.sinks.lake.avro_schema import avro_schema
 
 LIFTED = ("event_id", "tenant", "eventType", "timestamp", "user_id", "session_id")
+AVRO_CODEC = "snappy"
 Row = dict[str, Any]
 
 
@@ -42,8 +45,9 @@ class Refused(Exception):
 class Processor(processor.RecordProcessorBase):  # type: ignore[misc]
     """kclpy calls it with lists of records."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, formats: str) -> None:
         self.folder = folder
+        self.formats = formats
         self.validators = {
             file.parent.name: fastjsonschema.compile(json.loads(file.read_text())) for file in SCHEMAS.glob("*/*.json")
         }
@@ -100,6 +104,9 @@ class Processor(processor.RecordProcessorBase):  # type: ignore[misc]
             path.parent.mkdir(parents=True, exist_ok=True)
             table = pa.Table.from_pylist(rows, schema=schema)
             pq.write_table(table, path, compression="zstd", compression_level=1)
+            if self.formats == "both":
+                with path.with_suffix(".avro").open("wb") as file:
+                    fastavro.writer(file, avro_schema(folder.partition("/dt=")[0], schema), rows, codec=AVRO_CODEC)
         self.files += 1
         self.waiting.clear()
         self.unsaved = 0
@@ -154,9 +161,9 @@ def quarantine_row(refused: Refused, data: bytes, position: str, received: datet
     }  # fmt: skip
 
 
-def main(folder: Path, figures: Path) -> None:
-    """Consume stdin."""
-    work = Processor(folder)
+def main(folder: Path, figures: Path, formats: str) -> None:
+    """Consume stdin; `formats` is parquet or both."""
+    work = Processor(folder, formats)
     work.version = 3
     parse("")  # its tables are read once
     process = kcl.KCLProcess(work, output_file=StringIO())
@@ -167,4 +174,4 @@ def main(folder: Path, figures: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -1,4 +1,4 @@
-"""The pure pipeline as a child runs it: daemon lines on stdin, Parquet in a folder. Rule: nothing but the work."""
+"""The pure pipeline as a child runs it: daemon lines on stdin, files in a folder. Rule: nothing but the work."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def store(filling: LakeFilling, folder: Path, chain: int) -> None:
     filling.drop()
 
 
-def main(folder: Path, figures: Path) -> None:
-    """Consume stdin."""
+def main(folder: Path, figures: Path, formats: str) -> None:
+    """Consume stdin; `formats` is parquet or both."""
     tune()
     contract = settings.Contract()
     book = load(str(SCHEMAS), contract)
     pipeline = Pipeline(contract, book, settings.Limits(), IDENTITY, Treatment(enrichers=(user_agent.UserAgent(),)))
-    sink = LakeSink.of(settings.Lake(), book.tables(), book.envelope)
+    sink = LakeSink.of(settings.Lake(avro=("*",) if formats == "both" else ()), book.tables(), book.envelope)
     user_agent.families("")  # its tables are read once
     stdin = lines.Stdin()
     gc.collect()
@@ -74,4 +74,4 @@ def main(folder: Path, figures: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -12,7 +12,7 @@ import duckdb
 
 from local.send import Sent
 from local.traffic import Made
-from tailrace.commit.committed import QUARANTINE, CommitFile, commits_of, epoch_of, shards_of
+from tailrace.commit.committed import QUARANTINE, CommitFile, commits_of, epoch_of, shards_of, told_once
 from tailrace.commit.stores import ledger_of
 from tailrace.settings import Settings
 from tailrace.sinks.lake.places import place_of
@@ -69,14 +69,13 @@ class Lake:
             for chain, commit in commits_of(place, shard):
                 if not isinstance(commit, CommitFile):
                     raise FileNotFoundError(f"the commit file of {shard.identity.shard}, chain {chain}: {commit}")
-                for stored in commit.objects:
-                    if stored.rows:
-                        data = place.read(stored.name)
-                        size += len(data)
-                        target = folder / stored.name
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        target.write_bytes(data)
-                        files[stored.table].append(str(target))
+                for stored in told_once(commit.objects):
+                    data = place.read(stored.name)
+                    size += len(data)
+                    target = folder / stored.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(data)
+                    files[stored.table].append(str(target))
         return cls(files, size)
 
     def positions(self) -> list[tuple[str, str]]:

@@ -148,11 +148,14 @@ class Refresh(Section, frozen=True):
 
 
 class Lake(Section, frozen=True):
-    """Where and how Parquet files are kept."""
+    """Where and how rows are kept as files."""
 
     uri: str = ""  # s3://bucket/prefix, or a directory
     codec: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
     codec_level: int = 1  # zstd and gzip only
+    parquet: tuple[str, ...] = ("*",)  # tables whose rows go to Parquet files; `*` stands for any characters
+    avro: tuple[str, ...] = ()  # tables whose rows go to Avro files; in both lists: to both
+    avro_codec: Literal["snappy", "deflate", "none"] = "snappy"
     tenant_partition: bool = False
     row_group_rows: int = 50_000
     past_days: int = 30  # older events go by arrival time, marked; 0: no limit

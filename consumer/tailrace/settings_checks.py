@@ -11,6 +11,7 @@ from typing import Any
 Check = tuple[Callable[[Any], bool], str]
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters; DynamoDB takes 255
+_TABLE_PATTERN = re.compile(r"[A-Za-z0-9_./*-]+")
 _ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _OPTION = re.compile(r"[^.=\s]+\.[^=\s]+=.*", re.DOTALL)
@@ -50,6 +51,10 @@ def _paths_are_good(paths: tuple[str, ...]) -> bool:
 _ENDPOINTS: Check = (lambda text: not text or bool(_ENDPOINT.fullmatch(text)), "http://host:port or https://host")
 _MORE_THAN_0: Check = (lambda value: 0 < value < math.inf, "more than 0")
 _PATHS: Check = (_paths_are_good, "dotted paths without empty parts, or spaces around one")
+_TABLES: Check = (
+    lambda tables: all(_TABLE_PATTERN.fullmatch(one) for one in tables),
+    "tables, like page_view/v1, quarantine or page_view/*",
+)
 _PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
 
 CHECKS: Mapping[str, Check] = {
@@ -91,6 +96,8 @@ CHECKS: Mapping[str, Check] = {
     "refresh.every_s": _between(0),
     "lake.uri": (_lake_is_good, "s3://bucket/prefix or a directory"),
     "lake.codec_level": _between(1, 22),
+    "lake.parquet": _TABLES,
+    "lake.avro": _TABLES,
     "lake.row_group_rows": _between(1),
     "lake.past_days": _between(0),
     "lake.future_hours": _between(0),

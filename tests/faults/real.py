@@ -12,12 +12,12 @@ from tailrace.schema.book import Book
 from tailrace.settings import Contract, Dedup, Flush, Lake, Limits, Settings, World
 from tailrace.shard import Shard
 from tailrace.sinks.lake.layout import table_of
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 from tailrace.wiring import shard_of
 
 CONTRACT = Contract()
 BOOK = Book(CONTRACT, SCHEMAS)
-READER = ParquetReader()
+READER = LakeReader()
 DATAS = (
     b'{"eventType":"click","eventId":"a","tenant":"north","timestamp":"2025-10-09T08:53:20Z","path":"/"}',
     b'{"eventType":"click","eventId":"a","tenant":"south","target":{"id":"x","x":1}}',
@@ -35,10 +35,13 @@ EDITION = Edition(BOOK, Treatment(), (("book", BOOK.digest),))
 
 def real_shard(process: Process, scenery: Scenery, edition: Edition = EDITION) -> Shard:
     """Return a shard whose version of the code files tenants apart, or does not."""
+    formats = scenery.formats[process.number % len(scenery.formats)]
     settings = Settings(
         contract=CONTRACT,
         limits=Limits(),
         lake=Lake(
+            parquet=() if formats == "avro" else ("*",),
+            avro=() if formats == "parquet" else ("*",),
             tenant_partition=scenery.partitions[process.number % len(scenery.partitions)] > 1,
             row_group_rows=3,
             upload_threads=scenery.uploads,

@@ -22,8 +22,9 @@ from tailrace.edition import Edition
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema.book import ENVELOPE, Book
 from tailrace.shard import Shard
+from tailrace.sinks.lake.groups import parquet
 from tailrace.sinks.lake.layout import table_of
-from tailrace.sinks.lake.read import ParquetReader, parquet
+from tailrace.sinks.lake.read import LakeReader
 
 BOOK = Book(real.CONTRACT, FUZZED)
 EDITION = Edition(BOOK, Treatment(enrichers=steps()), (("book", BOOK.digest),))
@@ -49,7 +50,7 @@ def whole_rows(place: Place, name: str) -> list[str]:
     return [f"{table_of(name)}:{text}:{row['position']}" for text, row in zip(texts, found, strict=True)]
 
 
-ENRICHED = Kind(enriched_shard, ParquetReader(), whole_rows)
+ENRICHED = Kind(enriched_shard, LakeReader(), whole_rows)
 visits = st.fixed_dictionaries(
     {"type": st.just("seen")},
     optional={key: st.sampled_from([value, None, ""]) for key, value in VISIT.items() if key != "type"},

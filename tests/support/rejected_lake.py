@@ -19,8 +19,8 @@ from tailrace.schema.book import ENVELOPE, QUARANTINE
 from tailrace.settings import Lake, Ledger, Settings, Stream
 from tailrace.settings import Schemas as SchemaFolder
 from tailrace.sinks.lake.filling import LakeSink
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.layout import Layout
-from tailrace.sinks.lake.parquet import Format
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 DAY_MS = 86_400_000
@@ -30,7 +30,8 @@ MONDAY_MS = 1_760_313_600_000  # 2025-10-13 00:00 UTC
 class RejectedLake:
     """An empty lake in a directory, with a SQLite ledger; `take` commits records as one plan."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, form: Format = Format()) -> None:  # noqa: B008
+        self._form = form._replace(row_group_rows=2)
         self.root, self.ledger_path = folder / "lake", folder / "ledger.sqlite"
         self.place, self.store = DirectoryPlace(self.root), SqliteLedger(self.ledger_path)
         assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
@@ -40,7 +41,7 @@ class RejectedLake:
         identity = Identity(STREAM, EPOCH, shard)
         made = pipeline(schemas, **contract)
         made = Pipeline(made._book.contract, made._book, made._limits, identity, made._treatment)
-        sink = LakeSink(Layout(), Format(row_group_rows=2), {QUARANTINE.name: QUARANTINE}, ENVELOPE)
+        sink = LakeSink(Layout(), self._form, {QUARANTINE.name: QUARANTINE}, ENVELOPE)
         lane = Lane(
             "lake",
             identity,

@@ -5,7 +5,6 @@ An effect has a kind; a fault strikes it: the process dies or stalls before or a
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_threads import Group, Killed, Threads
 from tailrace.commit.claims import MemoryClaims
+from tailrace.commit.committed import SUFFIXES, decode, told_once
 from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
 from tailrace.commit.ports import Body, Head, WorldError
 from tailrace.nouns import START, Identity, Record, mark
@@ -281,7 +281,8 @@ class _Place:
 
     def _committed(self, name: str) -> bool:
         chains = range(1, self._world.item.chain + 1)
-        return any(name == commit_name(IDENTITY, c) or name.endswith(f"/{stem(IDENTITY, c)}.parquet") for c in chains)
+        ends = [f"/{stem(IDENTITY, chain)}{suffix}" for chain in chains for suffix in SUFFIXES]
+        return name.endswith(tuple(ends)) or name in {commit_name(IDENTITY, chain) for chain in chains}
 
     def head(self, name: str) -> Head | None:
         return self._process.effect(f"head.{_what(name)}", lambda: self._world.place.head(name))
@@ -307,6 +308,6 @@ def committed(world: World, rows_of: Callable[[str], Sequence[str]], only: int =
     """Return the rows that a reader of the commit files finds: of all, or of the one with this chain."""
     found: Counter[str] = Counter()
     for chain in [only] if only else range(1, world.item.chain + 1):
-        for entry in json.loads(world.place.read(commit_name(IDENTITY, chain)))["objects"]:
-            found.update(rows_of(entry["name"]))
+        for entry in told_once(decode(world.place.read(commit_name(IDENTITY, chain))).objects):
+            found.update(rows_of(entry.name))
     return found

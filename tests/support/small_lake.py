@@ -20,8 +20,8 @@ from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import Identity, Outcome, Record, Rows, Table
 from tailrace.sinks.lake.filling import LakeSink
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.layout import Layout
-from tailrace.sinks.lake.parquet import Format
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 STREAM, EPOCH = "clicks", "0a1b2c3d"
@@ -102,8 +102,13 @@ def _who(shard: str, record: Record) -> dict[str, Any]:
     }
 
 
-def sink(**layout: Any) -> LakeSink:
-    return LakeSink(Layout(**layout), Format(row_group_rows=50), TABLES, ENVELOPE)
+FORM = Format(row_group_rows=50)
+BOTH = FORM._replace(avro=("*",))
+AVRO_ALONE = FORM._replace(parquet=(), avro=("*",))
+
+
+def sink(form: Format = FORM, **layout: Any) -> LakeSink:
+    return LakeSink(Layout(**layout), form, TABLES, ENVELOPE)
 
 
 class Still:
@@ -120,7 +125,7 @@ def silent(_what: str, /, **_facts: object) -> None:
     """Listen, and tell nobody."""
 
 
-def lane(shard: str, store: LedgerStore, place: Place) -> Lane:
+def lane(shard: str, store: LedgerStore, place: Place, form: Format = FORM) -> Lane:
     """Return an opened lane over the real parts."""
     identity = Identity(STREAM, EPOCH, shard)
     made = Lane(
@@ -128,7 +133,7 @@ def lane(shard: str, store: LedgerStore, place: Place) -> Lane:
         identity,
         LaneLedger(store, place, identity, "lake"),
         place,
-        sink(),
+        sink(form),
         FlushLimits(10**9, 10**9, 10**9, 10**9),
         digests=(("code", "1"),),
         patience=lambda: Patience(Still(), 0.0, lambda: 0.0),
@@ -140,9 +145,11 @@ def lane(shard: str, store: LedgerStore, place: Place) -> Lane:
     return made
 
 
-def commit(shard: str, store: LedgerStore, place: Place, plans: Sequence[Sequence[Record]]) -> None:
+def commit(
+    shard: str, store: LedgerStore, place: Place, plans: Sequence[Sequence[Record]], form: Format = FORM
+) -> None:
     """Bring each list of records into the lake as one plan."""
-    made = lane(shard, store, place)
+    made = lane(shard, store, place, form)
     try:
         for plan in plans:
             made.add(part_of(plan), outcome(shard, plan), 0)
@@ -155,14 +162,14 @@ def commit(shard: str, store: LedgerStore, place: Place, plans: Sequence[Sequenc
 class SmallLake:
     """Two shards, three plans and two plans, in a directory with a SQLite ledger."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, form: Format = FORM) -> None:
         self.root = folder / "lake"
         self.ledger_path = folder / "ledger.sqlite"
         self.place = DirectoryPlace(self.root)
         self.store = SqliteLedger(self.ledger_path)
         assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
-        commit("shard-0", self.store, self.place, [records(100, 120), records(220, 50), records(270, 9)])
-        commit("shard-1", self.store, self.place, [records(500, 30), records(530, 45)])
+        commit("shard-0", self.store, self.place, [records(100, 120), records(220, 50), records(270, 9)], form)
+        commit("shard-1", self.store, self.place, [records(500, 30), records(530, 45)], form)
 
     def objects(self, prefix: str) -> list[Path]:
         """Return the files below a prefix, in name order."""

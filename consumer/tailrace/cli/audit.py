@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from tailrace.commit.audit import CHECKS, Report, ShardReport, audit, to_json
+from tailrace.commit.audit import CHECKS, Finding, Report, ShardReport, audit
 from tailrace.commit.committed import epoch_of
 from tailrace.commit.stores import ledger_of
 from tailrace.sinks.lake.places import place_of
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 
 NAME = "audit"
 HELP = "Prove from ledger, commit files and objects that each record is stored once."
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     stream = "" if args.files else settings.stream.name
     expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
-    report = audit(ledger, place_of(settings), ParquetReader(), epoch, stream, expired_before=expired)
+    report = audit(ledger, place_of(settings), LakeReader(), epoch, stream, expired_before=expired)
     if args.json:
-        print(json.dumps(to_json(report), indent=1))
+        print(json.dumps(_to_json(report), indent=1))
     else:
         _print(report, explain=args.explain)
     return 0 if report.holds else 1
@@ -103,3 +104,30 @@ def _sentence(report: Report) -> str:
     return (
         f"{received:,} received = {stored:,} stored + {rejected:,} rejected + {filtered:,} filtered: each exactly once."
     )
+
+
+def _to_json(report: Report) -> dict[str, object]:
+    """Return the report as plain values."""
+    return {
+        "holds": report.holds,
+        "epoch": report.epoch,
+        "findings": _plain(report.findings),
+        "notes": report.notes,
+        "shards": [
+            {
+                "stream": shard.stream,
+                "shard": shard.shard,
+                "chain": shard.chain,
+                "holds": shard.holds,
+                **shard.totals._asdict(),
+                "compared": dict(shard.compared),
+                "findings": _plain(shard.findings),
+                "notes": shard.notes,
+            }
+            for shard in report.shards
+        ],
+    }
+
+
+def _plain(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    return [finding._asdict() for finding in findings]

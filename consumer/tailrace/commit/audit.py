@@ -10,10 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from tailrace.commit.committed import LAKE, QUARANTINE, CommitFile, Shard, StoredObject, commits_of, shards_of
+from tailrace.commit.committed import (
+    LAKE,
+    QUARANTINE,
+    SUFFIXES,
+    CommitFile,
+    Shard,
+    StoredObject,
+    commits_of,
+    formats,
+    shards_of,
+    told_once,
+)  # fmt: skip
 from tailrace.commit.plan import Counts, PositionsDigest, item_from_dict, lane_key
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
@@ -21,13 +32,14 @@ from tailrace.nouns import START, mark, unmark
 READ_BYTES = 8 * 1024 * 1024
 NAMES_SHOWN = 5
 DAY = re.compile(r"/dt=(?P<day>\d{4}-\d{2}-\d{2})/")
-STEM = re.compile(r"(?P<shard>.+)-(?P<chain>\d{10})\.parquet")
+STEM = re.compile(rf"(?P<shard>.+)-(?P<chain>\d{{10}})(?:{'|'.join(map(re.escape, SUFFIXES))})")
 
 CHECKS: Mapping[str, str] = {
     "commits": "the ledger's chain counts the plans; each has its commit file, which names its own shard and chain",
     "ranges": "each plan begins where the one before ended; the last ends at the ledger's watermark",
     "objects": "every object that a commit file names is there, with its bytes and its SHA-256",
-    "rows": "the objects' rows, counted, are what the commit file says; events are `stored`, quarantine is `rejected`",
+    "rows": "the objects' rows, counted, are what the commit file says; events are `stored`, quarantine is `rejected`; "
+    "what a folder has in two formats is the same rows in the same order, and counts once",
     "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records",
     "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals",
     "strays": "no object with rows lies in the lake that no committed or open plan names",
@@ -153,7 +165,7 @@ class _ShardAudit:
     def _note_state(self) -> None:
         item = self._shard.item
         if self._expired:
-            rows = sum(entry.rows for entry in self._expired)
+            rows = sum(entry.rows for entry in told_once(self._expired))
             self.report.notes.append(f"{len(self._expired)} objects of the quarantine with {rows:,} rows have expired")
         if item.plan is not None:
             self.report.notes.append(
@@ -179,7 +191,9 @@ class _ShardAudit:
         whole = tuple(entry for entry in found.objects if self._object(chain, entry))
         expired = self._expired[before:]
         if len(whole) + len(expired) == len(found.objects):
-            self._contents(chain, found._replace(objects=whole), sum(entry.rows for entry in expired))
+            there = {entry.name.rpartition(".")[0] for entry in whole if entry.rows}
+            gone = [entry for entry in told_once(expired) if entry.name.rpartition(".")[0] not in there]
+            self._contents(chain, found._replace(objects=whole), sum(entry.rows for entry in gone))
 
     def _range(self, chain: int, found: CommitFile, end: str | None) -> None:
         facts = found.facts
@@ -214,15 +228,11 @@ class _ShardAudit:
         ids: list[str] = []
         positions: list[str] = []
         rows = Counter({True: expired})  # is quarantine -> rows
-        for entry in found.objects:
-            try:
-                count = self._reader.rows(self._place, entry.name)
-                contents = self._reader.contents(self._place, entry.name) if count else Contents((), ())
-            except ValueError as error:
-                self._find("rows", f"chain {chain}: {entry.name} cannot be read: {error}")
+        for entries in formats(found.objects):
+            contents = self._told(chain, entries)
+            if contents is None:
                 return
-            self._same("rows", f"chain {chain}: rows of {entry.name}", count, entry.rows)
-            rows[entry.table == QUARANTINE] += count
+            rows[entries[0].table == QUARANTINE] += len(contents.row_ids)
             ids.extend(contents.row_ids)
             positions.extend(contents.positions)
         self._rows += len(ids)
@@ -231,6 +241,24 @@ class _ShardAudit:
         self._unique(chain, "row_id", ids)
         self._unique(chain, "position", positions)
         self._inside(chain, found, positions, partly=bool(found.facts.filtered or expired))
+
+    def _told(self, chain: int, entries: Sequence[StoredObject]) -> Contents | None:
+        """Return the rows that a folder's files hold, each in its format; None where one cannot be read."""
+        told = Contents((), ())
+        for entry in entries:
+            try:
+                count = self._reader.rows(self._place, entry.name)
+                contents = self._reader.contents(self._place, entry.name) if count else Contents((), ())
+            except ValueError as error:
+                self._find("rows", f"chain {chain}: {entry.name} cannot be read: {error}")
+                return None
+            self._same("rows", f"chain {chain}: rows of {entry.name}", count, entry.rows)
+            if count and told.row_ids:
+                text = f"chain {chain}: {entry.name} has other rows than {entries[0].name}, or in another order"
+                self._check("rows", contents == told, text)
+            elif count:
+                told = contents
+        return told
 
     def _unique(self, chain: int, what: str, values: list[str]) -> None:
         distinct = set(values)
@@ -349,30 +377,3 @@ def _where(at: str | None) -> str:
         return "the start"
     sequence, sub = unmark(at)
     return f"{sequence}/{sub}"
-
-
-def to_json(report: Report) -> dict[str, object]:
-    """Return the report as plain values."""
-    return {
-        "holds": report.holds,
-        "epoch": report.epoch,
-        "findings": _plain(report.findings),
-        "notes": report.notes,
-        "shards": [
-            {
-                "stream": shard.stream,
-                "shard": shard.shard,
-                "chain": shard.chain,
-                "holds": shard.holds,
-                **shard.totals._asdict(),
-                "compared": dict(shard.compared),
-                "findings": _plain(shard.findings),
-                "notes": shard.notes,
-            }
-            for shard in report.shards
-        ],
-    }
-
-
-def _plain(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    return [finding._asdict() for finding in findings]

@@ -16,6 +16,7 @@ from tailrace.nouns import Identity
 LAKE = "lake"  # the lane whose commit files these are
 QUARANTINE = "quarantine"  # the table of what was rejected
 VERSION = 1
+SUFFIXES = (".parquet", ".avro")  # of objects with rows; where several hold the same rows, the first is read
 
 
 class StoredObject(NamedTuple):
@@ -68,6 +69,23 @@ class Shard(NamedTuple):
 
     identity: Identity
     item: Item
+
+
+def formats(objects: Iterable[StoredObject]) -> list[list[StoredObject]]:
+    """Return objects by what their names have in common but for the suffix: files of one folder, in several formats.
+
+    Of those, each that has rows has all of the folder's. One has none where its plan was begun under other settings.
+    """
+    found: dict[str, list[StoredObject]] = {}
+    for entry in objects:
+        found.setdefault(entry.name.rpartition(".")[0], []).append(entry)
+    return [sorted(entries, key=lambda entry: not entry.name.endswith(SUFFIXES[0])) for entries in found.values()]
+
+
+def told_once(objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """Yield objects with rows, so that no row is among them twice."""
+    for entries in formats(objects):
+        yield from [entry for entry in entries if entry.rows][:1]
 
 
 def epoch_of(ledger: LedgerStore, application: str) -> str | None:

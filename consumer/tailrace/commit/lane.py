@@ -15,7 +15,7 @@ from tailrace.commit.batch import Batch, FlushLimits, Part
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import Plan, commit_name, facts, stem
-from tailrace.commit.ports import Body, Filling, Place, Sink, WorldError
+from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Sink, WorldError
 from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Swap, Upload
 from tailrace.commit.rules import CAREFUL_AFTER_FAILURES
 from tailrace.nouns import START, Identity, Outcome
@@ -121,7 +121,7 @@ class Lane:
     def make_room(self, outcome: Outcome) -> bool:
         """Cut first where these rows would open too many objects; False where they alone are too many for a batch."""
         most = self._limits.objects
-        if self.state != "fill" or self.forced != START or self._filling.objects + _rows(outcome) <= most:
+        if self.state != "fill" or self.forced != START or self._filling.objects + FORMATS_MAX * _rows(outcome) <= most:
             return True
         if self._filling.objects + self._filling.opens(outcome.rows) <= most:
             return True

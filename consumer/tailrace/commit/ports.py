@@ -7,6 +7,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from tailrace.nouns import Rows
 
+FORMATS_MAX = 2  # objects that one row may stand in
+
 
 class WorldError(Exception):
     """A service did not answer, or not yet as it should. The same call may be tried again."""

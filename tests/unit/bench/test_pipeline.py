@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow.parquet as pq
 
 from bench.events import events, lines
@@ -14,12 +15,22 @@ COUNT = 3000
 OURS_ALONE = {"path", "message", "reasons", "keyword", "stage", "event_type", "schema", "tenant", "event_id"}
 
 
-def rows(folder: Path) -> dict[str, dict[str, list[Any]]]:
+def read(file: Path) -> list[dict[str, Any]]:
+    """Return a file's rows."""
+    if file.suffix == ".parquet":
+        plain: list[dict[str, Any]] = pq.ParquetFile(file).read().to_pylist()
+        return plain
+    with file.open("rb") as source:
+        found: list[Any] = list(fastavro.reader(source))
+    return found
+
+
+def rows(folder: Path, suffix: str = ".parquet") -> dict[str, dict[str, list[Any]]]:
     """Return rows by table and position, values in the table's order of columns."""
     out: dict[str, dict[str, list[Any]]] = {}
-    for file in folder.rglob("*.parquet"):
+    for file in folder.rglob(f"*{suffix}"):
         table = str(file.relative_to(folder)).partition("/dt=")[0]
-        for row in pq.ParquetFile(file).read().to_pylist():
+        for row in read(file):
             kept = [(name, value) for name, value in row.items() if table != "quarantine" or name not in OURS_ALONE]
             out.setdefault(table, {})[row["position"]] = kept
     return out
@@ -34,6 +45,16 @@ def test_both_children_leave_the_same_rows(tmp_path: Path) -> None:
     assert sum(map(len, ours.values())) == COUNT
     assert taken["ours"].rejects == len(ours["quarantine"]) > 10
     assert taken["ours"].rows == taken["naive"].rows == COUNT - len(ours["quarantine"])
+
+
+def test_both_children_leave_the_same_rows_in_avro(tmp_path: Path) -> None:
+    sent = lines(events(300))
+    for child in ("ours", "naive"):
+        run(child, sent, tmp_path, "both")
+        found = rows(tmp_path / child, ".avro")
+        assert sum(map(len, found.values())) == 300
+        assert found == rows(tmp_path / child)
+    assert rows(tmp_path / "ours", ".avro") == rows(tmp_path / "naive", ".avro")
 
 
 def test_a_report_says_what_was_reached_and_what_not(tmp_path: Path, capsys: Any) -> None:

@@ -22,7 +22,7 @@ from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.nouns import Redriven
 from tailrace.rows.redriven import wrap
 from tailrace.sinks.lake.places.directory import DirectoryPlace
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 
 SCHEMA = {
     "type": "object",
@@ -66,7 +66,7 @@ class Work:
         store, place, reader = (
             SqliteLedger(self.environ["TAILRACE_LEDGER_PATH"]),
             DirectoryPlace(self.lake),
-            ParquetReader(),
+            LakeReader(),
         )
         try:
             epoch = epoch_of(store, "tailrace")

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.pipelines import BIG_SEQUENCE, IDENTITY, pipeline, record
-from support.small_lake import EPOCH, STREAM, SmallLake, lane
+from support.small_lake import AVRO_ALONE, BOTH, EPOCH, STREAM, SmallLake, lane
 from tailrace.cli import where
 from tailrace.commit.batch import part_of
 from tailrace.rows.rejects import row_ids
 from tailrace.settings import Lake, Ledger, Settings
+from tailrace.sinks.lake.formats import Format
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def test_a_stored_event_is_named_down_to_its_row(lake: SmallLake, capsys: pytest
         row = file.read_row_group(spot["row_group"]).slice(spot["row"], 1).to_pylist()[0]
         assert file.metadata.num_row_groups > 1
     assert (row["event_id"], row["row_id"]) == ("shard-0-213", found["row_id"])
+
+
+@pytest.mark.parametrize("form", [BOTH, AVRO_ALONE], ids=["both", "avro"])
+def test_an_event_is_found_once_in_whatever_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Format
+) -> None:
+    lake = SmallLake(tmp_path, form)
+    try:
+        for event_id, kind in (("shard-0-213", "stored"), ("shard-0-220", "rejected")):
+            assert ask(lake, event_id, "--json") == 0
+            (line,) = capsys.readouterr().out.splitlines()
+            found = json.loads(line)
+            assert (found["found"], found["record"]["sequence"]) == (kind, event_id.rpartition("-")[2])
+            assert found["object"]["name"].endswith(".avro" if form is AVRO_ALONE else ".parquet")
+    finally:
+        lake.close()
 
 
 def test_a_reject_comes_with_its_reasons(lake: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:

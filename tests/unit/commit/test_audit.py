@@ -20,7 +20,7 @@ from tailrace.commit.batch import part_of
 from tailrace.commit.plan import lane_key
 from tailrace.nouns import Identity
 from tailrace.settings import Kcl, Lake, Ledger, Settings
-from tailrace.sinks.lake.read import ParquetReader
+from tailrace.sinks.lake.read import LakeReader
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def lake(tmp_path: Path) -> Iterator[SmallLake]:
 
 
 def audited(lake: SmallLake) -> Report:
-    return audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM)
+    return audit(lake.store, lake.place, LakeReader(), EPOCH, STREAM)
 
 
 def checks(report: Report) -> set[str]:
@@ -339,7 +339,7 @@ def expire(lake: SmallLake) -> list[Path]:
 
 def test_rejects_that_may_have_expired_are_a_note(lake: SmallLake) -> None:
     gone = expire(lake)
-    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2027-01-16")
+    report = audit(lake.store, lake.place, LakeReader(), EPOCH, STREAM, expired_before="2027-01-16")
     assert report.holds, texts(report)
     notes = [note for shard in report.shards for note in shard.notes]
     assert sum(int(note.split()[0]) for note in notes) == len(gone)
@@ -349,13 +349,13 @@ def test_rejects_that_may_have_expired_are_a_note(lake: SmallLake) -> None:
 @pytest.mark.parametrize("before", ["", "2027-01-15"])
 def test_rejects_that_cannot_have_expired_are_missed(lake: SmallLake, before: str) -> None:
     expire(lake)
-    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before=before)
+    report = audit(lake.store, lake.place, LakeReader(), EPOCH, STREAM, expired_before=before)
     assert checks(report) == {"objects"}
 
 
 def test_stored_events_never_expire(lake: SmallLake) -> None:
     lake.objects("page_view/")[0].unlink()
-    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2099-01-01")
+    report = audit(lake.store, lake.place, LakeReader(), EPOCH, STREAM, expired_before="2099-01-01")
     assert checks(report) == {"objects"}
 
 
@@ -363,5 +363,5 @@ def test_what_is_left_beside_expired_rejects_is_still_compared(lake: SmallLake) 
     expire(lake)
     for path in commit_files(lake, "shard-0"):
         rewrite(path, lambda raw: raw.update(rejected=raw["rejected"] + 1))
-    report = audit(lake.store, lake.place, ParquetReader(), EPOCH, STREAM, expired_before="2027-01-16")
+    report = audit(lake.store, lake.place, LakeReader(), EPOCH, STREAM, expired_before="2027-01-16")
     assert {"rows", "sums"} <= checks(report)

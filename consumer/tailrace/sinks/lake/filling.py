@@ -17,11 +17,12 @@ from tailrace.commit.plan import commit_name
 from tailrace.commit.ports import Body, CommitFacts
 from tailrace.nouns import Identity, Rows, Table
 from tailrace.settings import MIB, Lake
+from tailrace.sinks.lake.folder import Folder, file_of
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.layout import Layout, split, table_of
-from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile
+from tailrace.sinks.lake.spool import Budget
 
 WAITING_BYTES_MAX = 32 * MIB  # a filling and the one before it, which is being stored, fit in one child
-SUFFIX = ".parquet"
 
 
 class LakeSink(NamedTuple):
@@ -39,7 +40,7 @@ class LakeSink(NamedTuple):
         """Return the sink that the settings describe."""
         return cls(
             Layout(lake.past_days, lake.future_hours, lake.tenant_partition),
-            Format(lake.codec, lake.codec_level, lake.row_group_rows),
+            Format(lake.codec, lake.codec_level, lake.row_group_rows, lake.parquet, lake.avro, lake.avro_codec),
             tables,
             envelope,
             lake.spool_memory_mb * MIB,
@@ -56,7 +57,7 @@ class LakeFilling:
     def __init__(self, sink: LakeSink) -> None:
         self._sink = sink
         self._budget = Budget(sink.spool_bytes)
-        self._files: dict[str, ParquetFile] = {}
+        self._folders: dict[str, Folder] = {}
         self._bodies: list[Body] = []
         self._waiting_bytes = 0
         self._rows = 0
@@ -67,12 +68,17 @@ class LakeFilling:
 
     @property
     def objects(self) -> int:
-        return len(self._files)
+        return sum(len(folder.files) for folder in self._folders.values())
 
     def opens(self, rows: Sequence[Rows]) -> int:
-        """Return how many folders more these rows would open."""
-        folders = {folder for part in rows for folder, _ in split(part, self._sink.layout)}
-        return len(folders - self._files.keys())
+        """Return how many objects more these rows would need."""
+        new = {
+            folder: part.table.name
+            for part in rows
+            for folder, _ in split(part, self._sink.layout)
+            if folder not in self._folders
+        }
+        return sum(len(self._sink.form.suffixes(table)) for table in new.values())
 
     def add(self, rows: Sequence[Rows]) -> None:
         """Take rows in; full row groups are encoded at once."""
@@ -80,52 +86,66 @@ class LakeFilling:
             for folder, batch in split(part, self._sink.layout):
                 self._add(folder, part.table, batch)
 
-    def _add(self, folder: str, table: Table, batch: pa.RecordBatch) -> None:
-        file = self._files.get(folder)
-        if file is None:
-            file = self._files[folder] = ParquetFile(table, self._sink.form, self._budget)
-        before = file.waiting_bytes
-        file.add(batch)
+    def _add(self, name: str, table: Table, batch: pa.RecordBatch) -> None:
+        folder = self._folders.get(name)
+        if folder is None:
+            form = self._sink.form
+            folder = self._folders[name] = Folder(name, table, form, self._budget, form.suffixes(table.name))
+        before = folder.waiting_bytes
+        folder.add(batch)
         self._rows += batch.num_rows
-        self._waiting_bytes += file.waiting_bytes - before
+        self._waiting_bytes += folder.waiting_bytes - before
         while self._waiting_bytes > self._sink.waiting_bytes:
-            largest = max(self._files.values(), key=lambda one: one.waiting_bytes)
+            largest = max(self._folders.values(), key=lambda one: one.waiting_bytes)
             self._waiting_bytes -= largest.waiting_bytes
             largest.write_waiting()
 
     def names(self, stem: str) -> tuple[str, ...]:
         """Return the names of the objects these rows need, sorted, without the commit file."""
-        return tuple(sorted(f"{folder}/{stem}{SUFFIX}" for folder in self._files))
+        return tuple(
+            sorted(f"{name}/{stem}{suffix}" for name, folder in self._folders.items() for suffix in folder.files)
+        )
 
     def seal(self, names: Sequence[str], facts: CommitFacts) -> dict[str, Body]:
         """Finish every object. Each of `names` gets a body (zero rows where nothing fills it), the commit file last."""
-        unplanned = self._files.keys() - {name.rpartition("/")[0] for name in names}
+        planned = {_parts(name) for name in names}
+        unplanned = {(name, one) for name, folder in self._folders.items() for one in folder.files} - planned
         if unplanned:
-            message = f"rows without a planned name: {sorted(unplanned)}"
+            message = f"rows without a planned name: {sorted(name + '/*' + suffix for name, suffix in unplanned)}"
             raise ValueError(message)
         meta = {"epoch": facts.epoch, "chain": str(facts.chain), "generation": str(facts.generation)}
         bodies: dict[str, Body] = {}
         stored = []
         for name in names:
-            table = table_of(name)
-            file = self._files.pop(name.rpartition("/")[0], None) or self._empty(table)
-            bodies[name] = body = file.close(meta)
+            bodies[name] = body = self._close(name, meta)
             self._bodies.append(body)
-            stored.append(StoredObject(name, table, body.rows, body.length, body.sha256))
+            stored.append(StoredObject(name, table_of(name), body.rows, body.length, body.sha256))
+        self._folders.clear()
         identity = Identity(facts.stream, facts.epoch, facts.shard)
         bodies[commit_name(identity, facts.chain)] = BytesBody(encode(facts, stored))
         return bodies
 
+    def _close(self, name: str, meta: Mapping[str, str]) -> Body:
+        path, suffix = _parts(name)
+        folder = self._folders.get(path)
+        if folder is not None and suffix in folder.files:
+            return folder.close(suffix, meta)
+        of = table_of(name)
+        table = self._sink.tables.get(of) or Table(of, self._sink.envelope, ())
+        return file_of(suffix, path, table, self._sink.form, self._budget).close(meta)
+
     def drop(self) -> None:
         """Forget the rows and free what they held, finished bodies too."""
-        for file in self._files.values():
-            file.drop()
+        for folder in self._folders.values():
+            folder.drop()
         for body in self._bodies:
             body.close()
-        self._files.clear()
+        self._folders.clear()
         self._bodies.clear()
         self._waiting_bytes = self._rows = 0
 
-    def _empty(self, name: str) -> ParquetFile:
-        table = self._sink.tables.get(name) or Table(name, self._sink.envelope, ())
-        return ParquetFile(table, self._sink.form, self._budget)
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return the folder and the suffix of an object's name."""
+    folder, _, file = name.rpartition("/")
+    return folder, "." + file.rpartition(".")[2]

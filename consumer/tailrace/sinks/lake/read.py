@@ -4,40 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tailrace.commit.audit import Contents
-from tailrace.commit.committed import CommitFile, Shard, commits_of
+from tailrace.commit.committed import CommitFile, Shard, commits_of, told_once
 from tailrace.commit.ports import CommitFacts, Place
+from tailrace.sinks.lake.groups import Group, opened
 
-EVENT_ID, ROW_ID = "event_id", "row_id"
+EVENT_ID, ROW_ID, POSITION = "event_id", "row_id", "position"
 _ROW_ID_FORM = re.compile(r"[0-9a-f]{32}")
 
 
-class ParquetReader:
+class LakeReader:
     """What the audit asks of an object."""
 
     def rows(self, place: Place, name: str) -> int:
-        """Return the rows that the footer counts."""
-        with place.open(name) as source, parquet(source) as file:
-            return int(file.metadata.num_rows)
+        """Return the rows that its groups count."""
+        with place.open(name) as source, opened(name, source) as groups:
+            return sum(group.rows for group in groups)
 
     def contents(self, place: Place, name: str) -> Contents:
         """Return every row's identity."""
-        with place.open(name) as source, parquet(source) as file:
-            try:
-                table = file.read(["row_id", "position"], use_threads=False)
-                if table["row_id"].null_count or table["position"].null_count:
-                    message = "rows without row_id or position"
-                    raise ValueError(message)
-                return Contents(table["row_id"].to_pylist(), table["position"].to_pylist())
-            except (pa.ArrowException, KeyError) as error:
-                raise ValueError(str(error)) from error
+        ids: list[str] = []
+        positions: list[str] = []
+        with place.open(name) as source, opened(name, source) as groups:
+            for group in groups:
+                try:
+                    table = group.read([ROW_ID, POSITION])
+                    if table[ROW_ID].null_count or table[POSITION].null_count:
+                        raise ValueError("rows without row_id or position")
+                    ids += table[ROW_ID].to_pylist()
+                    positions += table[POSITION].to_pylist()
+                except (pa.ArrowException, KeyError) as error:
+                    raise ValueError(str(error)) from error
+        return Contents(ids, positions)
 
 
 class Found(NamedTuple):
@@ -46,7 +50,7 @@ class Found(NamedTuple):
     facts: CommitFacts  # of its plan
     table: str
     object: str
-    row_group: int
+    row_group: int  # of Parquet; of Avro, the block
     row: int  # in the row group
     values: dict[str, Any]
 
@@ -70,44 +74,29 @@ class Search:
                     self.missing.append(f"the commit file of {shard.identity.shard}, chain {chain}")
 
     def _plan(self, commit: CommitFile) -> Iterator[Found]:
-        for entry in commit.objects:
-            if entry.rows == 0:
-                continue
+        for entry in told_once(commit.objects):
             self.objects += 1
             try:
-                with self._place.open(entry.name) as source, parquet(source) as file:
-                    for group, row, values in _rows(file, self._event_id):
+                with self._place.open(entry.name) as source, opened(entry.name, source) as groups:
+                    for group, row, values in _rows(groups, self._event_id):
                         yield Found(commit.facts, entry.table, entry.name, group, row, values)
             except (FileNotFoundError, ValueError):
                 self.missing.append(entry.name)
 
 
-@contextmanager
-def parquet(source: BinaryIO) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file; ValueError when it is none."""
-    try:
-        file = pq.ParquetFile(source)
-    except pa.ArrowException as error:
-        raise ValueError(str(error)) from error
-    with file:
-        yield file
-
-
-def _rows(file: pq.ParquetFile, wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    places = {file.schema.column(at).path: at for at in range(file.metadata.num_columns)}
+def _rows(groups: Iterator[Group], wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
     # An event without an id of its own has its row_id as event_id; a reject of such an event has only the row_id.
     sought = (EVENT_ID, ROW_ID) if _ROW_ID_FORM.fullmatch(wanted) else (EVENT_ID,)
-    columns = [(name, places[name]) for name in sought if name in places]
-    for group in range(file.metadata.num_row_groups):
-        facts = file.metadata.row_group(group)
-        names = [name for name, at in columns if _may_hold(facts.column(at).statistics, wanted)]
+    for number, group in enumerate(groups):
+        known = group.statistics
+        names = [name for name in sought if name in known and _may_hold(known[name], wanted)]
         if not names:
             continue
-        ids = file.read_row_group(group, names, use_threads=False)
+        ids = group.read(names)
         hits = sorted({row for name in names for row in pc.indices_nonzero(pc.equal(ids[name], wanted)).to_pylist()})
         if hits:
-            whole = file.read_row_group(group, use_threads=False).take(pa.array(hits, pa.int64()))
-            yield from ((group, row, values) for row, values in zip(hits, whole.to_pylist(), strict=True))
+            whole = group.read().take(pa.array(hits, pa.int64()))
+            yield from ((number, row, values) for row, values in zip(hits, whole.to_pylist(), strict=True))
 
 
 def _may_hold(statistics: pq.Statistics | None, wanted: str) -> bool:

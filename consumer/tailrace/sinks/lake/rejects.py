@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, commits_of
+from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, commits_of, told_once
 from tailrace.commit.ports import Place
 from tailrace.nouns import Reason
+from tailrace.sinks.lake.groups import Group, opened
 from tailrace.sinks.lake.layout import safe
-from tailrace.sinks.lake.read import parquet
 
 ROWS_AT_ONCE: Final = 256  # turned into values
 RAW: Final = "raw"
@@ -83,29 +83,28 @@ class Rejects:
                 if not isinstance(commit, CommitFile):
                     self.missing.append(f"the commit file of {shard.identity.shard}, chain {chain}")
                     continue
-                for entry in commit.objects:
-                    if entry.table == QUARANTINE and entry.rows and _folder_may_hold(entry.name, self._wanted):
+                for entry in told_once(commit.objects):
+                    if entry.table == QUARANTINE and _folder_may_hold(entry.name, self._wanted):
                         yield from self._object(entry.name)
 
     def _object(self, name: str) -> Iterator[Reject]:
         self.objects += 1
         try:
-            with self._place.open(name) as source, parquet(source) as file:
-                for group in range(file.metadata.num_row_groups):
-                    yield from self._group(file, group, name)
+            with self._place.open(name) as source, opened(name, source) as groups:
+                for group in groups:
+                    yield from self._group(group, name)
         except FileNotFoundError:
             self.gone += 1
         except (ValueError, pa.ArrowException):
             self.missing.append(name)
 
-    def _group(self, file: pq.ParquetFile, group: int, name: str) -> Iterator[Reject]:
-        facts = file.metadata.row_group(group)
-        statistics = {(c := facts.column(at)).path_in_schema: c.statistics for at in range(facts.num_columns)}
+    def _group(self, group: Group, name: str) -> Iterator[Reject]:
+        statistics = group.statistics
         if not _group_may_hold(statistics, self._wanted):
             return
         asked = [column for column in _asked(self._wanted) if column in statistics]
         read = [column for column in statistics if self._raw or column != RAW]
-        table = file.read_row_group(group, read, use_threads=False)
+        table = group.read(read)
         mask = _mask(table.select(asked), self._wanted)
         if mask is not None:
             table = table.filter(mask)

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import fastavro
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.small_lake import ENVELOPE, EPOCH, PAGE_VIEW, STREAM, outcome, page_views, records, sink
-from tailrace.commit.committed import CommitFileError, StoredObject, decode
+from support.small_lake import (
+    AVRO_ALONE,
+    BOTH,
+    ENVELOPE,
+    EPOCH,
+    FORM,
+    PAGE_VIEW,
+    STREAM,
+    lane,
+    outcome,
+    page_views,
+    records,
+    sink,
+)
+from tailrace.commit.batch import part_of
+from tailrace.commit.committed import CommitFileError, StoredObject, decode, told_once
+from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.plan import stem
 from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import Identity, Rows
+from tailrace.sinks.lake.avro_read import Container
+from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
+from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 SHARD = "shard-0"
 STEM = stem(Identity(STREAM, EPOCH, SHARD), 3)
@@ -68,6 +90,72 @@ def filling_names(names: list[str]) -> list[str]:
     return [name for name in names if "2027" in name]
 
 
+def test_two_formats_are_two_names_and_two_objects() -> None:
+    filling = sink(BOTH).start()
+    rows = outcome(SHARD, records(1, 20)).rows
+    assert filling.opens(rows) == 4
+    filling.add(rows)
+    assert (filling.rows, filling.objects, filling.opens(rows)) == (20, 4, 0)
+    names = filling.names(STEM)
+    assert names == (
+        f"page_view/v1/dt=2027-01-15/hh=12/{STEM}.avro",
+        f"page_view/v1/dt=2027-01-15/hh=12/{STEM}.parquet",
+        f"quarantine/dt=2027-01-15/stage=parse/{STEM}.avro",
+        f"quarantine/dt=2027-01-15/stage=parse/{STEM}.parquet",
+    )
+    bodies = filling.seal(names, FACTS)
+    assert [bodies[name].rows for name in names] == [18, 18, 2, 2]
+    for avro, parquet in (names[:2], names[2:]):
+        with bodies[parquet].open() as source:
+            expected = pq.read_table(source)
+        with bodies[avro].open() as source:
+            blocks = [block.read() for block in Container(source).blocks()]
+        assert pa.concat_tables(blocks).equals(expected)
+    assert [entry.name for entry in decode(bodies[COMMIT].open().read()).objects] == list(names)
+    filling.drop()
+    assert filling._budget.used == 0
+
+
+def test_a_lane_makes_room_for_both_formats(tmp_path: Path) -> None:
+    store, place = SqliteLedger(tmp_path / "ledger.sqlite"), DirectoryPlace(tmp_path / "lake")
+    made = lane(SHARD, store, place, BOTH)
+    made._limits = made._limits._replace(objects=4)
+    few, many = records(1, 20), records(30, 20, step_ms=HOUR_MS // 10)
+    assert made.make_room(outcome(SHARD, few))  # two folders, four objects
+    made.add(part_of(few), outcome(SHARD, few), 0)
+    assert not made.make_room(outcome(SHARD, many))  # three folders
+    made.settle()
+    assert len(list(place.names("_commits/"))) == 1
+    assert len([name for name, _ in place.names("page_view/")]) == 2
+    made.close()
+    store.close()
+
+
+def test_a_table_of_each_format() -> None:
+    filling = sink(FORM._replace(parquet=("quarantine",), avro=("page_view/*",))).start()
+    rows = outcome(SHARD, records(1, 20)).rows
+    assert filling.opens(rows) == 2
+    filling.add(rows)
+    assert [name.rpartition(".")[2] for name in filling.names(STEM)] == ["avro", "parquet"]
+    filling.drop()
+
+
+@pytest.mark.parametrize("form", [FORM, BOTH, AVRO_ALONE])
+def test_a_name_of_a_format_that_is_not_written_any_more_gets_a_file_without_rows(form: Format) -> None:
+    filling = sink(form).start()
+    filling.add(outcome(SHARD, records(1, 20)).rows)
+    mine = filling.names(STEM)
+    names = sorted({*mine, *(name.rpartition(".")[0] + suffix for name in mine for suffix in (PARQUET, AVRO))})
+    bodies = filling.seal(names, FACTS)
+    assert {name for name in names if bodies[name].rows} == set(mine)
+    found = decode(bodies[COMMIT].open().read()).objects
+    assert sum(entry.rows for entry in told_once(found)) == 20
+    gone = f"gone/v7/dt=2020-01-01/hh=00/{STEM}.avro"
+    filling.drop()
+    with sink(form).start().seal([gone], FACTS)[gone].open() as source:
+        assert [field["name"] for field in fastavro.reader(source).writer_schema["fields"]] == ENVELOPE.names  # type: ignore[index, call-overload]
+
+
 def test_a_plan_without_rows_still_has_its_commit_file() -> None:
     filling = sink().start()
     bodies = filling.seal((), FACTS)
@@ -95,12 +183,12 @@ def test_waiting_rows_are_bounded_over_all_folders_and_the_largest_goes_first() 
     one_row = page_views(SHARD, records(1, 1000)).nbytes / 1000
     filling = sink()._replace(waiting_bytes=int(one_row * 100)).start()
     filling.add(hours(1, {0: 40, 1: 20, 2: 30}))
-    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._files.values())
-    assert all(file._spool.rows == 0 for file in filling._files.values())
+    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._folders.values())
+    assert all(file.files[PARQUET].rows == 0 for file in filling._folders.values())
     filling.add(hours(1001, {0: 5, 1: 10}))
-    assert [file._spool.rows for file in filling._files.values()] == [45, 0, 0]  # only the largest
+    assert [file.files[PARQUET].rows for file in filling._folders.values()] == [45, 0, 0]  # only the largest
     assert filling._waiting_bytes <= one_row * 100
-    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._files.values())
+    assert filling._waiting_bytes == sum(file.waiting_bytes for file in filling._folders.values())
     bodies = filling.seal(filling.names(STEM), FACTS)
     assert [body.rows for body in bodies.values()] == [45, 30, 30, 0]
     filling.drop()
@@ -127,7 +215,7 @@ def test_a_commit_file_that_is_none_is_refused(data: bytes) -> None:
 def test_equal_rows_give_equal_bytes() -> None:
     digests = set()
     for _ in range(2):
-        filling = sink().start()
+        filling = sink(BOTH).start()
         filling.add(outcome(SHARD, records(1, 200)).rows)
         digests.add(tuple(body.sha256 for body in filling.seal(filling.names(STEM), FACTS).values()))
         filling.drop()

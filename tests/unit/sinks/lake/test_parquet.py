@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tailrace.commit.ports import Body
 from tailrace.nouns import Table
-from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile, Spool, footer
+from tailrace.sinks.lake.folder import Folder
+from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
+from tailrace.sinks.lake.parquet import footer
+from tailrace.sinks.lake.spool import Budget
 
 SCHEMA = pa.schema(
     [
@@ -34,11 +37,15 @@ def batch(first: int, count: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, SCHEMA)
 
 
-def file_of(*batches: pa.RecordBatch, form: Format = PLAIN, memory: int = 1 << 30) -> Spool:
-    file = ParquetFile(TABLE, form, Budget(memory))
+def folder(table: Table = TABLE, form: Format = PLAIN, memory: int = 1 << 30) -> Folder:
+    return Folder("t/v1/dt=2027-01-15", table, form, Budget(memory), (PARQUET,))
+
+
+def file_of(*batches: pa.RecordBatch, form: Format = PLAIN, memory: int = 1 << 30) -> Body:
+    file = folder(form=form, memory=memory)
     for one in batches:
         file.add(one)
-    return file.close(META)
+    return file.close(PARQUET, META)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 2000, 0])
@@ -55,33 +62,6 @@ def test_the_same_bytes_come_from_memory_and_from_disk(memory: int) -> None:
     assert spool.sha256 == hashlib.sha256(data).hexdigest()
     spool.close()
     plain.close()
-
-
-def test_a_spool_reads_at_any_place_from_disk() -> None:
-    spool = Spool(Budget(0))
-    spool.write(b"0123456789")
-    with spool.open() as source:
-        assert source.seek(-4, io.SEEK_END) == 6
-        assert source.read(2) == b"67"
-        assert source.seek(1) == 1
-        assert source.read() == b"123456789"
-        assert source.read() == b""
-    spool.close()
-
-
-def test_memory_is_given_back() -> None:
-    budget = Budget(1000)
-    first, second = Spool(budget), Spool(budget)
-    first.write(b"x" * 600)
-    second.write(b"y" * 300)
-    assert budget.used == 900
-    second.write(b"y" * 300)  # too much: the second moves to disk
-    assert budget.used == 600
-    with second.open() as source:
-        assert source.read() == b"y" * 600
-    first.close()
-    second.close()
-    assert budget.used == 0
 
 
 def test_columns_come_back_with_their_types_and_values() -> None:
@@ -105,9 +85,9 @@ def test_rows_are_sorted_within_a_row_group_and_keep_their_order_within_a_value(
 
 def test_values_that_are_null_are_sorted_too() -> None:
     table = Table("t/v1", pa.schema([("k", pa.string()), ("n", pa.int64())]), (), "k")
-    file = ParquetFile(table, Format(), Budget(1 << 20))
+    file = folder(table)
     file.add(pa.record_batch([["b", None, "a", None, "a"], [0, 1, 2, 3, 4]], schema=table.schema))
-    spool = file.close(META)
+    spool = file.close(PARQUET, META)
     with spool.open() as source:
         assert pq.read_table(source)["n"].to_pylist() == [2, 4, 0, 1, 3]
     spool.close()
@@ -141,10 +121,10 @@ def test_every_codec(codec: str, name: str) -> None:
 
 
 def test_two_generations_have_no_bytes_in_common_but_equal_rows() -> None:
-    mine, theirs = (ParquetFile(TABLE, Format(), Budget(1 << 20)) for _ in range(2))
+    mine, theirs = folder(), folder()
     mine.add(batch(0, 5))
     theirs.add(batch(0, 5))
-    one, other = mine.close(META), theirs.close({**META, "generation": "3"})
+    one, other = mine.close(PARQUET, META), theirs.close(PARQUET, {**META, "generation": "3"})
     assert one.sha256 != other.sha256
     assert footer(one.open()) == META
     assert footer(other.open())["generation"] == "3"
@@ -161,7 +141,7 @@ def test_a_file_without_rows_has_its_columns() -> None:
 
 
 def test_other_columns_are_refused() -> None:
-    file = ParquetFile(TABLE, Format(), Budget(1 << 20))
+    file = folder()
     with pytest.raises(ValueError, match="other columns"):
         file.add(pa.record_batch({"n": [1]}))
     file.drop()
@@ -170,7 +150,7 @@ def test_other_columns_are_refused() -> None:
 def test_a_file_that_is_dropped_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     budget = Budget(100)
-    file = ParquetFile(TABLE, Format(row_group_rows=10), budget)
+    file = Folder("t/v1/dt=2027-01-15", TABLE, Format(row_group_rows=10), budget, (PARQUET, AVRO))
     file.add(batch(0, 50))
     file.drop()
     assert (budget.used, file.waiting_bytes, list(tmp_path.iterdir())) == (0, 0, [])

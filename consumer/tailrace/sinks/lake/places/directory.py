@@ -22,8 +22,9 @@ from typing import BinaryIO, NoReturn
 
 import pyarrow as pa
 
+from tailrace.commit.committed import SUFFIXES
 from tailrace.commit.ports import Body, Head, WorldDenied, WorldError
-from tailrace.sinks.lake.parquet import footer
+from tailrace.sinks.lake.groups import said
 
 OWN = ".tailrace"  # temporary files and the lock; no part of the lake
 SWEEP_AGE_S = 24 * 3600  # a temporary file so old belongs to no one who lives
@@ -176,8 +177,8 @@ class DirectoryPlace:
 
 def _meta(name: str, file: BinaryIO) -> dict[str, str]:
     try:
-        if name.endswith(".parquet"):
-            return footer(file)
+        if name.endswith(SUFFIXES):
+            return said(name, file)
         raw = json.load(file)
         return {key: str(raw[key]) for key in META_KEYS if key in raw}
     except (ValueError, TypeError, pa.ArrowException) as error:

@@ -14,18 +14,20 @@ import pytest
 
 from support.small_lake import PAGE_VIEW, page_views, records
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.ports import WorldDenied, WorldError
-from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile, Spool
+from tailrace.commit.ports import Body, WorldDenied, WorldError
+from tailrace.sinks.lake.folder import Folder
+from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 from tailrace.sinks.lake.places.directory import OWN, SWEEP_AGE_S, DirectoryPlace
+from tailrace.sinks.lake.spool import Budget
 
 NAME = "t/v1/dt=2027-01-15/hh=12/e-s-h-0000000001.parquet"
 
 
-def parquet(generation: int, rows: int = 5) -> Spool:
-    file = ParquetFile(PAGE_VIEW, Format(), Budget(1 << 20))
+def parquet(generation: int, rows: int = 5, suffix: str = PARQUET) -> Body:
+    file = Folder("t/v1/dt=2027-01-15/hh=12", PAGE_VIEW, Format(), Budget(1 << 20), (suffix,))
     if rows:
         file.add(page_views("h", records(1, rows)))
-    return file.close({"epoch": "e", "chain": "1", "generation": str(generation)})
+    return file.close(suffix, {"epoch": "e", "chain": "1", "generation": str(generation)})
 
 
 def files(root: Path) -> list[str]:
@@ -37,9 +39,11 @@ def place(tmp_path: Path) -> DirectoryPlace:
     return DirectoryPlace(tmp_path / "lake")
 
 
-def test_a_parquet_file_says_itself_whose_it_is(place: DirectoryPlace) -> None:
-    assert place.create(NAME, parquet(7), {})
-    head = place.head(NAME)
+@pytest.mark.parametrize("suffix", [PARQUET, AVRO])
+def test_a_file_says_itself_whose_it_is(place: DirectoryPlace, suffix: str) -> None:
+    name = NAME.replace(PARQUET, suffix)
+    assert place.create(name, parquet(7, suffix=suffix), {})
+    head = place.head(name)
     assert head is not None
     assert head.meta == {"epoch": "e", "chain": "1", "generation": "7"}
 

@@ -10,16 +10,17 @@ import boto3
 import pytest
 
 from support.ministack import ministack
-from support.small_lake import EPOCH, STREAM, commit, lane, outcome, records
+from support.small_lake import AVRO_ALONE, BOTH, EPOCH, FORM, STREAM, commit, lane, outcome, records
 from tailrace.commit.audit import audit
 from tailrace.commit.batch import part_of
 from tailrace.commit.committed import decode, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.ports import Body, LedgerStore, Place
+from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.places.s3 import S3Place
-from tailrace.sinks.lake.read import ParquetReader, Search
+from tailrace.sinks.lake.read import LakeReader, Search
 
 COMMIT = f"_commits/{EPOCH}/{STREAM}/shard-0/0000000001.json"
 World = tuple[LedgerStore, Any]
@@ -62,10 +63,11 @@ class Deadly:
         return getattr(self._place, name)
 
 
-def test_a_lake_is_committed_audited_and_searched(world: World) -> None:
+@pytest.mark.parametrize("form", [FORM, BOTH, AVRO_ALONE], ids=["parquet", "both", "avro"])
+def test_a_lake_is_committed_audited_and_searched(world: World, form: Format) -> None:
     store, place = world
-    commit("shard-0", store, place, [records(100, 120), records(220, 50)])
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    commit("shard-0", store, place, [records(100, 120), records(220, 50)], form)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds
     assert [tuple(shard.totals) for shard in report.shards] == [(170, 153, 17, 0)]
     search = Search(place, "shard-0-205")
@@ -74,21 +76,24 @@ def test_a_lake_is_committed_audited_and_searched(world: World) -> None:
     assert search.missing == []
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_plan_that_a_killed_child_left_is_taken_over(world: World, nth: int) -> None:
+@pytest.mark.parametrize(
+    ("nth", "form", "heirs"),
+    [(1, FORM, FORM), (2, FORM, FORM), (3, FORM, FORM), (4, BOTH, BOTH), (3, AVRO_ALONE, BOTH), (5, BOTH, AVRO_ALONE)],
+)
+def test_a_plan_that_a_killed_child_left_is_taken_over(world: World, nth: int, form: Format, heirs: Format) -> None:
     store, place = world
     plan = records(100, 60)
-    killed = lane("shard-0", store, Deadly(place, nth))
+    killed = lane("shard-0", store, Deadly(place, nth), form)
     killed.add(part_of(plan), outcome("shard-0", plan), 0)
     with pytest.raises(KilledError):
         killed.flush()
     killed.close()
-    heir = lane("shard-0", store, place)
+    heir = lane("shard-0", store, place, heirs)
     assert heir.forced == part_of(plan).last
     heir.add(part_of(plan), outcome("shard-0", plan), 0)
     assert heir.flush()
     heir.close()
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds, report
     assert tuple(report.shards[0].totals) == (60, 54, 6, 0)
     facts, objects = decode(place.read(COMMIT))
@@ -112,7 +117,7 @@ def test_names_that_the_heir_does_not_fill_get_files_without_rows(world: World) 
     heir.add(part_of(plan), outcome("shard-0", plan, bad_every=10**9), 0)
     assert heir.flush()
     heir.close()
-    report = audit(store, place, ParquetReader(), EPOCH, STREAM)
+    report = audit(store, place, LakeReader(), EPOCH, STREAM)
     assert report.holds, report
     assert tuple(report.shards[0].totals) == (60, 60, 0, 0)
     rows = {entry.table: entry.rows for entry in decode(place.read(COMMIT)).objects}

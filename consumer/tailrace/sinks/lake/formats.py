@@ -1,0 +1,28 @@
+"""Which files a table's rows go to. Rule: the settings alone decide, by the table's name; no table goes nowhere."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+from tailrace.commit.committed import SUFFIXES
+
+PARQUET, AVRO = SUFFIXES
+ALL: Final = "*"
+
+
+class Format(NamedTuple):
+    """How files are written."""
+
+    codec: str = "zstd"
+    level: int = 1  # zstd and gzip only
+    row_group_rows: int = 50_000
+    parquet: tuple[str, ...] = (ALL,)  # tables, `*` stands for any characters
+    avro: tuple[str, ...] = ()
+    avro_codec: str = "snappy"
+
+    def suffixes(self, table: str) -> tuple[str, ...]:
+        """Return what the names of a table's files end in. A table that nothing names goes to Parquet."""
+        named = ((PARQUET, self.parquet), (AVRO, self.avro))
+        found = tuple(suffix for suffix, tables in named if any(fnmatchcase(table, one) for one in tables))
+        return found or (PARQUET,)
