@@ -114,7 +114,7 @@ def test_a_name_is_a_name_and_nothing_else(schema: dict[str, Any], layout: Layou
     tables = tables_of({"k": schema})
     for dialect, kind in ((redshift(), "name"), (athena(layout), "tick")):
         for relation in related(dialect, tables):
-            found = statements(dialect.create(relation))  # type: ignore[attr-defined]
+            found = statements(dialect.create(relation))
             assert len(found) == (2 if kind == "name" else 1)
             assert [one[0] for one in members(found[0])] == [Token(kind, column.name) for column in relation.columns]
             assert all(token.kind == kind for one in members(found[0]) for token in one[:1])
@@ -169,9 +169,9 @@ def test_what_a_version_adds_is_added_and_all_else_is_refused(schema: dict[str, 
     (old,) = (one for one in tables_of({"k": {"properties": dict(items[:at])}}) if one.name == "k/v1")
     (new,) = (one for one in tables_of({"k": schema}) if one.name == "k/v1")
     for engine, dialect in (("redshift", redshift()), ("athena", athena(layout))):
-        was, now = dialect.relation(old, "k_v1"), dialect.relation(new, "k_v1")  # type: ignore[attr-defined]
+        was, now = dialect.relation(old, "k_v1"), dialect.relation(new, "k_v1")
         data = _json(plain(engine, "tailrace", [was]))
-        found = step(model(data, "f", engine, "tailrace"), [now], dialect)  # type: ignore[arg-type]
+        found = step(model(data, "f", engine, "tailrace"), [now], dialect)
         if was.partitions != now.partitions:  # a new member is called like a partition
             assert found.refusals
             continue
@@ -183,7 +183,7 @@ def test_what_a_version_adds_is_added_and_all_else_is_refused(schema: dict[str, 
             for token in _columns(one)
         ]
         assert [one.name for one in was.columns] + added == [one.name for one in now.columns]
-        back = step(model(_json(plain(engine, "tailrace", [now])), "f", engine, "tailrace"), [was], dialect)  # type: ignore[arg-type]
+        back = step(model(_json(plain(engine, "tailrace", [now])), "f", engine, "tailrace"), [was], dialect)
         assert bool(back.refusals) == (len(now.columns) > len(was.columns))
 
 

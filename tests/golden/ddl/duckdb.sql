@@ -440,41 +440,41 @@ FROM (
 
 CREATE OR REPLACE VIEW "tailrace"."events" AS
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."checkout_step_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."click_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."custom_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."form_submit_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."page_view_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."purchase_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."score_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at
+  make_timestamp(epoch_us(CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END)) AS filed_at, "dt" AS dt
 FROM "tailrace"."scroll_v1";
 
 CREATE OR REPLACE VIEW "tailrace"."events_per_minute" AS
-SELECT date_trunc('minute', filed_at) AS "minute", event_type, tenant, count(*) AS events
-FROM "tailrace"."events" GROUP BY 1, 2, 3;
+SELECT date_trunc('minute', filed_at) AS "minute", event_type, tenant, count(*) AS events, dt
+FROM "tailrace"."events" GROUP BY 1, 2, 3, 5;
 
 CREATE OR REPLACE VIEW "tailrace"."daily_users" AS
-SELECT CAST(filed_at AS DATE) AS "day", tenant, count(DISTINCT user_id) AS users, count(*) AS events
-FROM "tailrace"."events" GROUP BY 1, 2;
+SELECT CAST(filed_at AS DATE) AS "day", tenant, count(DISTINCT user_id) AS users, count(*) AS events, dt
+FROM "tailrace"."events" GROUP BY 1, 2, 5;

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -50,9 +51,9 @@ class Work:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(schema))
 
-    def ddl(self, *options: str, status: int = 0, **environ: str) -> str:
+    def ddl(self, *options: str, status: int = 0, environ: Mapping[str, str] = MappingProxyType({})) -> str:
         """Run the command; return what it said, on the other stream where it refused."""
-        assert main(["ddl", *options], self.environ | environ) == status
+        assert main(["ddl", *options], {**self.environ, **environ}) == status
         said = self._capsys.readouterr()
         return said.err if status else said.out
 
@@ -65,7 +66,7 @@ def work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Work:
 def events(seed: int) -> list[dict[str, Any]]:
     """Return events of both types, some with clocks that are wrong by years."""
     rng = random.Random(seed)
-    out = []
+    out: list[dict[str, Any]] = []
     for n in range(300):
         if rng.random() < 0.3:
             data = {"dt": f"own {n}", "n": n}
@@ -101,7 +102,11 @@ def test_duckdb_reads_a_lake_and_its_views_add_up(work: Work, seed: int, by_tena
         users[filed.date(), tenant] |= {user} - {None}
     found = duck.execute('SELECT "day", tenant, users, events FROM tailrace.daily_users').fetchall()
     assert {(row[0], row[1]): row[2] for row in found} == {key: len(value) for key, value in users.items()}
+    assert len(found) == len(users)
     assert sum(row[3] for row in found) == len(stored)
+    assert duck.execute("SELECT count(*) FROM tailrace.events WHERE dt = CAST(filed_at AS DATE)").fetchall() == [
+        (len(stored),)
+    ]
 
     assert duck.execute("SELECT stage, count(*) FROM tailrace.quarantine GROUP BY 1 ORDER BY 1").fetchall() == [
         ("contract", 1),
@@ -130,7 +135,9 @@ def test_tables_are_those_of_the_schemas_and_the_quarantine_is_last(work: Work) 
 
 def test_lenient_and_altered_texts_have_the_common_width(work: Work) -> None:
     assert '"path" VARCHAR(400)' in work.ddl("redshift", "--table", "page/v1")
-    assert '"path" VARCHAR(4096)' in work.ddl("redshift", "--table", "page/v1", TAILRACE_VERDICTS_LENIENT="pa*")
+    assert '"path" VARCHAR(4096)' in work.ddl(
+        "redshift", "--table", "page/v1", environ={"TAILRACE_VERDICTS_LENIENT": "pa*"}
+    )
     keys = work.folder / "keys.json"
     keys.write_text(json.dumps({"k": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}))
     privacy = {
@@ -138,7 +145,7 @@ def test_lenient_and_altered_texts_have_the_common_width(work: Work) -> None:
         "TAILRACE_PRIVACY_KEYS": str(keys),
         "TAILRACE_PRIVACY_KEY": "k",
     }
-    assert '"path" VARCHAR(4096)' in work.ddl("redshift", "--table", "page/v1", **privacy)
+    assert '"path" VARCHAR(4096)' in work.ddl("redshift", "--table", "page/v1", environ=privacy)
 
 
 def test_one_table_comes_without_views_and_a_wrong_one_is_guessed(work: Work) -> None:
@@ -152,9 +159,9 @@ def test_one_table_comes_without_views_and_a_wrong_one_is_guessed(work: Work) ->
 
 def test_athena_and_glue_need_a_bucket(work: Work) -> None:
     assert "expected s3://bucket/prefix" in work.ddl("athena", status=2)
-    lake = "s3://bucket/lake"
-    assert "'s3://bucket/lake/page/v1/'" in work.ddl("athena", TAILRACE_LAKE_URI=lake)
-    lines = work.ddl("glue", "--since", "2026-01-01", TAILRACE_LAKE_URI=lake).splitlines()
+    lake = {"TAILRACE_LAKE_URI": "s3://bucket/lake"}
+    assert "'s3://bucket/lake/page/v1/'" in work.ddl("athena", environ=lake)
+    lines = work.ddl("glue", "--since", "2026-01-01", environ=lake).splitlines()
     assert [json.loads(line)["TableInput"]["Name"] for line in lines] == ["com_acme_click_v1", "page_v1", "quarantine"]
     assert '"2026-01-01,NOW+1DAYS"' in lines[0]
 

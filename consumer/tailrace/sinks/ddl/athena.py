@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tailrace.commit.committed import QUARANTINE
 from tailrace.nouns import Table
-from tailrace.sinks.ddl.model import Column, DdlError, Relation, partition_names, remark, unknown
+from tailrace.sinks.ddl.model import Column, DdlError, Relation, partition_names, quoted, remark, unknown
 from tailrace.sinks.ddl.views import views
 from tailrace.sinks.lake.layout import Layout, keys, safe
 
@@ -70,7 +70,7 @@ class Athena(NamedTuple):
     def views(self, relations: Sequence[Relation]) -> str:
         """Return the views over all tables of events."""
         tables = [
-            (one.name, dict(zip(self._shown(one), (column.name for column in one.partitions), strict=False)))
+            (one.name, dict(zip(self._shown(one), (quoted(column.name) for column in one.partitions), strict=False)))
             for one in relations
             if one.table != QUARANTINE
         ]

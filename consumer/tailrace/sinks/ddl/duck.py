@@ -15,7 +15,7 @@ import pyarrow as pa
 from tailrace.commit.committed import QUARANTINE
 from tailrace.nouns import Table
 from tailrace.sinks.ddl.model import Column, DdlError, Relation, quoted, remark, text, unknown
-from tailrace.sinks.ddl.views import views
+from tailrace.sinks.ddl.views import FILED, views
 from tailrace.sinks.lake.layout import Layout, keys
 
 NAME: Final = "duckdb"
@@ -59,8 +59,8 @@ class Duck(NamedTuple):
 
     def views(self, relations: Sequence[Relation]) -> str:
         """Return the views over all tables of events."""
-        tables = [(one.name, {}) for one in relations if one.table != QUARANTINE]
-        return views(tables, self.database, lambda time: f"make_timestamp(epoch_us({time}))")
+        tables = [(one.name, {"dt": _day(one)}) for one in relations if one.table != QUARANTINE]
+        return views(tables, self.database, _utc)
 
     def _read(self, relation: Relation) -> str:
         if not self.lake or ("://" in self.lake and not self.lake.startswith("s3://")):
@@ -73,6 +73,16 @@ class Duck(NamedTuple):
             types = ", ".join(f"{text(key)}: {_TYPES[key]}" for key in keys(relation.table, self.layout))
             hive = f"hive_partitioning = true, hive_types = {{{types}}}"
         return f"read_parquet({text(pattern)},\n    allow_empty = true, union_by_name = true, {hive})"
+
+
+def _utc(time: str) -> str:
+    return f"make_timestamp(epoch_us({time}))"
+
+
+def _day(relation: Relation) -> str:
+    """Return the day that a row's folder is named for, from the row where the folder's key is hidden."""
+    shown = any(column.name == "dt" for column in relation.partitions)
+    return quoted("dt") if shown else f"CAST({_utc(FILED)} AS DATE)"
 
 
 def _type(table: Table, path: str, kind: pa.DataType) -> str:

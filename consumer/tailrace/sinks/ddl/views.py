@@ -19,13 +19,13 @@ COLUMNS: Final = (
     "row_id", "event_id", "tenant", "event_type", "schema_version",
     "event_time", "time_source", "received_at", "user_id", "session_id",
 )  # fmt: skip
-_FILED: Final = f"CASE WHEN time_source IN ('{TOO_OLD}', '{FUTURE}') THEN received_at ELSE event_time END"
+FILED: Final = f"CASE WHEN time_source IN ('{TOO_OLD}', '{FUTURE}') THEN received_at ELSE event_time END"
 
 
 def views(
     tables: Sequence[tuple[str, Mapping[str, str]]], database: str, utc: Callable[[str], str] = lambda time: time
 ) -> str:
-    """Return the views' statements. `tables`: names in the engine, and their partition columns by the view's name.
+    """Return the views' statements. `tables`: names in the engine, and what the views' partition columns are there.
 
     `utc` makes a time of the engine one without a zone, in UTC.
     """
@@ -48,6 +48,6 @@ def views(
 
 
 def _all(name: str, partitions: Mapping[str, str], database: str, utc: Callable[[str], str]) -> str:
-    more = "".join(f", {quoted(column)} AS {key}" for key, column in partitions.items())
+    more = "".join(f", {column} AS {key}" for key, column in partitions.items())
     columns = ", ".join(COLUMNS)
-    return f"SELECT {columns},\n  {utc(_FILED)} AS filed_at{more}\nFROM {quoted(database)}.{quoted(name)}"
+    return f"SELECT {columns},\n  {utc(FILED)} AS filed_at{more}\nFROM {quoted(database)}.{quoted(name)}"

@@ -16,8 +16,9 @@ from tailrace.sinks.lake.layout import Layout
 TEXT, INTEGER = pa.string(), pa.int64()
 
 
-def athena(lake: str = "s3://bucket/lake", tenants: tuple[str, ...] = (), **layout: bool | int) -> Athena:
-    return Athena("db", lake, Layout(**layout), "2024-05-01", tenants)
+def athena(lake: str = "s3://bucket/lake", future_hours: int = 1, tenant_partition: bool = False) -> Athena:
+    layout = Layout(future_hours=future_hours, tenant_partition=tenant_partition)
+    return Athena("db", lake, layout, "2024-05-01")
 
 
 def table(*columns: tuple[str, pa.DataType], name: str = "k/v1") -> Table:
