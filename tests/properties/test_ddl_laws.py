@@ -215,7 +215,7 @@ def test_the_views_minutes_and_days_are_those_of_the_folders(
         dialect = Duck("main", folder, layout)
         relations = related(dialect, [table])
         duck.execute(dialect.create(relations[0]) + dialect.views(relations))
-        query = """SELECT count(*), count_if(CAST(filed_at AS DATE) = dt AND hour(filed_at) = hh)
+        query = """SELECT count(*), count_if(CAST(filed_at AS DATE) = k_v1.dt AND hour(filed_at) = hh)
                    FROM events JOIN k_v1 USING (row_id)"""
         assert duck.execute(query).fetchall() == [(len(made), len(made))]
         for view in ("events_per_minute", "daily_users"):
