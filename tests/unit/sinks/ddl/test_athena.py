@@ -84,6 +84,18 @@ def test_tenants_are_named_by_each_query_or_all_beforehand() -> None:
     assert (found["projection.p_tenant.type"], found["projection.p_tenant.values"]) == ("enum", "north,a%20b%2Cc")
 
 
+def test_views_have_the_keys_that_a_query_must_name() -> None:
+    made = athena(tenant_partition=True)
+    events = [made.relation(table(("a", TEXT), name=name), name) for name in ("k/v1", "l/v1")]
+    views = made.views([*events, made.relation(QUARANTINE, "quarantine")]).split("\n\n")
+    assert views[0].count('"p_tenant" AS p_tenant, "dt" AS dt') == 2
+    assert "quarantine" not in views[0]
+    for view, by in zip(views[1:], ("1, 2, 3, 5, 6", "1, 2, 5, 6"), strict=True):
+        assert "AS events, p_tenant, dt\n" in view
+        assert view.endswith(f" GROUP BY {by};")
+    assert athena().views([athena().relation(QUARANTINE, "quarantine")]) == ""
+
+
 def test_the_quarantine_is_projected_by_stage() -> None:
     found = athena().relation(QUARANTINE, "quarantine")
     assert found.partitions == (Column("dt", "string"), Column("p_stage", "string"))
