@@ -1,6 +1,7 @@
 """DDL of Amazon Redshift. Rule: COPY of Parquet goes by position, so columns stand as in the files, all of them.
 
-Times are TIMESTAMP, without a zone, and in UTC: COPY from Parquet knows no TIMESTAMPTZ. VARCHAR counts bytes.
+Times are TIMESTAMP, without a zone, and in UTC: COPY reads Parquet as Spectrum
+does, which has no TIMESTAMPTZ. VARCHAR counts bytes.
 """
 
 from __future__ import annotations
