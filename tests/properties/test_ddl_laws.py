@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,17 @@ from hypothesis import strategies as st
 from properties.test_columns_laws import books
 from properties.test_layout import events
 from support.sql import Token, members, statements
+from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import Rows, Table
 from tailrace.schema.book import Book
-from tailrace.settings import Contract
+from tailrace.settings import Contract, Lake
 from tailrace.sinks.ddl.additions import model, step
 from tailrace.sinks.ddl.athena import Athena, Glue
 from tailrace.sinks.ddl.duck import Duck
 from tailrace.sinks.ddl.model import Relation, names, plain
 from tailrace.sinks.ddl.redshift import Redshift
-from tailrace.sinks.lake.layout import Layout, split
-from tailrace.sinks.lake.parquet import Budget, Format, ParquetFile
+from tailrace.sinks.lake.filling import LakeFilling, LakeSink
+from tailrace.sinks.lake.layout import Layout
 
 HOSTILE = (
     '"; DROP TABLE x; --', "'; --", "`; --", "a`b", "a:b,c", "end", "select", "oid", "dt", "hh", "stage", "p_tenant",
@@ -50,6 +52,7 @@ SCHEMAS = st.dictionaries(NAMES, KINDS, min_size=1, max_size=8).map(lambda found
 TYPES = st.sampled_from(["com.acme.click", "com_acme_click", "Com.Acme.click2", "1st", "a-b"]) | st.text(
     "abc._-A'\"; é", min_size=1, max_size=12
 )
+FACTS = CommitFacts("e", "s", "shard", "lake", 1, 1, "", "", 0, "", 0, 0, 0, 0, {})
 LAYOUTS = st.booleans().map(lambda by_tenant: Layout(tenant_partition=by_tenant))
 
 
@@ -69,18 +72,29 @@ def tables_of(schemas: dict[str, dict[str, Any]]) -> list[Table]:
     return list(Book(Contract(), {(name, "1-0-0"): schema for name, schema in kept.items()}).tables().values())
 
 
-def written(table: Table, folder: Path, rows: pa.RecordBatch | None = None) -> Path:
-    """Write a file of the table as the lake's sink does."""
-    file = ParquetFile(table, Format(), Budget(1 << 20))
-    if rows is not None:
-        file.add(rows)
-    body = file.close({})
-    folder.mkdir(parents=True)
-    path = folder / "a.parquet"
-    with body.open() as source:
-        path.write_bytes(source.read())
-    body.close()
-    return path
+def rowless(table: Table, lake: Path, folder: str) -> Path:
+    """Write a file of the table without rows, as the lake's sink does."""
+    filling = LakeSink.of(Lake(), {table.name: table}, table.schema).start()
+    name = f"{table.name}/{folder}/a.parquet"
+    _write(filling, [name], lake)
+    return lake / name
+
+
+def filled(rows: Rows, lake: Path, layout: Layout) -> None:
+    """Write the rows where the lake's sink does."""
+    settled = Lake(tenant_partition=layout.tenant_partition)
+    filling = LakeSink.of(settled, {rows.table.name: rows.table}, rows.table.schema).start()
+    filling.add([rows])
+    _write(filling, filling.names("a"), lake)
+
+
+def _write(filling: LakeFilling, names: Sequence[str], lake: Path) -> None:
+    bodies = filling.seal(names, FACTS)
+    for name in names:
+        (lake / name).parent.mkdir(parents=True, exist_ok=True)
+        with bodies[name].open() as source:
+            (lake / name).write_bytes(source.read())
+    filling.drop()
 
 
 def related(dialect: Any, tables: list[Table]) -> list[Relation]:
@@ -94,7 +108,7 @@ def test_columns_stand_as_in_the_table_and_in_its_file_whatever_the_book(book: B
         return
     for table in book.tables().values():
         with tempfile.TemporaryDirectory() as folder:
-            in_file = pq.read_schema(written(table, Path(folder) / "t")).names
+            in_file = pq.read_schema(rowless(table, Path(folder), "dt=2026-01-01/hh=00")).names
         own = table.schema.names
         assert in_file == own
         assert [one.name for one in redshift().relation(table, "t").columns] == own
@@ -143,7 +157,7 @@ def test_duckdb_takes_every_view_and_its_columns_are_the_files(schema: dict[str,
             assert [row[0] for row in empty] == [one.name for one in (*relation.columns, *relation.partitions)]
             end = "dt=2026-01-01/" + ("stage=parse" if table.name == "quarantine" else "hh=03")
             tenant = "p_tenant=a%20b/" if layout.tenant_partition and table.name != "quarantine" else ""
-            written(table, Path(f"{folder}/it's [a] lake*/{table.name}/{tenant}{end}"))
+            rowless(table, Path(f"{folder}/it's [a] lake*"), tenant + end)
             assert duck.execute(f'SELECT count(*) FROM "{relation.name}"').fetchall() == [(0,)]
             found = duck.execute(f"SELECT * FROM read_parquet('{folder}/*/{table.name}/**/*.parquet', "
                                  "hive_partitioning = false)").description  # fmt: skip
@@ -210,8 +224,7 @@ def test_the_views_minutes_and_days_are_those_of_the_folders(
         for at, (tenant, arrived, away, source) in enumerate(made)
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as duck:
-        for name, batch in split(Rows(table, pa.RecordBatch.from_pylist(rows, table.schema)), layout):
-            written(table, Path(folder) / name, batch)
+        filled(Rows(table, pa.RecordBatch.from_pylist(rows, table.schema)), Path(folder), layout)
         dialect = Duck("main", folder, layout)
         relations = related(dialect, [table])
         duck.execute(dialect.create(relations[0]) + dialect.views(relations))
