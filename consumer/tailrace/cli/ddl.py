@@ -26,6 +26,7 @@ from tailrace.sinks.ddl.athena import Athena, Glue
 from tailrace.sinks.ddl.duck import Duck
 from tailrace.sinks.ddl.model import DATABASE, Dialect, Relation, names, plain
 from tailrace.sinks.ddl.redshift import Redshift
+from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 from tailrace.sinks.lake.layout import Layout
 
 NAME = "ddl"
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     dialect = _dialect(args, settings, edition)
     tables = edition.book.tables()
     called = names(tables)
-    chosen = _chosen(tables, args.table)
+    chosen = _readable(args, settings, _chosen(tables, args.table))
     relations = [dialect.relation(table, called[table.name]) for table in chosen]
     if args.json:
         print(json.dumps(plain(args.engine, args.database, relations), indent=2))
@@ -137,6 +138,25 @@ def _chosen(tables: Mapping[str, Table], wanted: Iterable[str] | None) -> list[T
             close = difflib.get_close_matches(name, tables, n=1) or [f"one of {len(tables)}: {min(tables)}, ..."]
             raise SettingsError(f"--table: found {name!r}, expected a table of the schemas, as {close[0]}")
         out.append(tables[name])
+    return out
+
+
+def _readable(args: argparse.Namespace, settings: Settings, tables: Sequence[Table]) -> list[Table]:
+    """Return the tables whose files the engine can read, and say which are none. Redshift is told each file to load."""
+    form = Format(parquet=settings.lake.parquet, avro=settings.lake.avro)
+    out = []
+    for table in tables:
+        files = form.suffixes(table.name)
+        if args.engine == "duckdb" and PARQUET not in files:
+            why = "it has Avro files alone, and DuckDB's views read Parquet"
+        elif args.engine in {"athena", "glue"} and AVRO in files:
+            why = "there are Avro files in its folders, and Athena would read them as Parquet"
+        else:
+            out.append(table)
+            continue
+        if args.table:
+            raise SettingsError(f"--table: {table.name}: {why}: see [lake] avro")
+        print(f"tailrace: left out: {table.name}: {why}: see [lake] avro", file=sys.stderr)
     return out
 
 

@@ -166,6 +166,30 @@ def test_athena_and_glue_need_a_bucket(work: Work) -> None:
     assert '"2026-01-01,NOW+1DAYS"' in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("engine", "formats", "without"),
+    [
+        ("athena", {"AVRO": "page/*"}, {"page_v1"}),
+        ("glue", {"AVRO": "page/*,quarantine", "PARQUET": "*"}, {"page_v1", "quarantine"}),
+        ("duckdb", {"AVRO": "page/*"}, set()),
+        ("duckdb", {"AVRO": "page/*", "PARQUET": "com*"}, {"page_v1"}),
+        ("redshift", {"AVRO": "page/*", "PARQUET": "com*"}, set()),
+    ],
+)
+def test_tables_whose_files_an_engine_cannot_read_are_left_out_and_said(
+    work: Work, engine: str, formats: dict[str, str], without: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = {"TAILRACE_LAKE_URI": "s3://bucket/lake"} | {f"TAILRACE_LAKE_{key}": value for key, value in formats.items()}
+    assert main(["ddl", engine, "--json"], work.environ | lake) == 0
+    said = capsys.readouterr()
+    names = {"page_v1", "com_acme_click_v1", "quarantine"}
+    assert {one["name"] for one in json.loads(said.out)["tables"]} == names - without
+    assert len(said.err.splitlines()) == len(without)
+    assert ("tailrace: left out: page/v1: " in said.err) is bool(without)
+    if without:
+        assert "--table: page/v1: " in work.ddl(engine, "--table", "page/v1", environ=lake, status=2)
+
+
 def test_what_is_new_since_a_model(work: Work) -> None:
     (work.folder / "old.json").write_text(work.ddl("redshift", "--json"))
     since = ["redshift", "--previous", str(work.folder / "old.json")]
