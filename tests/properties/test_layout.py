@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.nouns import Rows, Table
-from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, safe, split, table_of
+from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, keys, safe, split, table_of
 
 TIME = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(
@@ -141,3 +141,16 @@ def test_plain_values_stay_as_they_are(value: str) -> None:
 def test_a_folder_tells_its_table(made: list[tuple[str, datetime, timedelta, str]], by_tenant: bool) -> None:
     for folder, _ in split(rows_of(made), Layout(tenant_partition=by_tenant)):
         assert table_of(f"{folder}/object.parquet") == "click/v2"
+
+
+@given(st.lists(events, min_size=1, max_size=5), st.sampled_from(["parse", "a/b"]), st.booleans())
+def test_a_folder_has_the_keys_that_are_said_in_their_order(
+    made: list[tuple[str, datetime, timedelta, str]], stage: str, by_tenant: bool
+) -> None:
+    layout = Layout(tenant_partition=by_tenant)
+    rejects = [{"received_at": at, "stage": stage, "n": 0} for _, at, _, _ in made]
+    rejected = Rows(QUARANTINE, pa.RecordBatch.from_pylist(rejects, QUARANTINE.schema))
+    for rows in (rows_of(made), rejected):
+        for folder, _ in split(rows, layout):
+            found = folder.removeprefix(f"{rows.table.name}/").split("/")
+            assert tuple(part.partition("=")[0] for part in found) == keys(rows.table.name, layout)

@@ -55,6 +55,7 @@ COMMANDS = (
     Command("init", "run", "Write settings and schemas that fit a sample of events."),
     Command("check", "look", "Judge schemas, their fixtures and version steps, routes and settings, for CI."),
     Command("explain", "look", "Say what becomes of events: verdict, schema, every reason, and the row."),
+    Command("ddl", "look", "Print the tables and views of a warehouse that fit the schemas, and what a change adds."),
     Command("quarantine", "look", "List, show or count what was rejected."),
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),

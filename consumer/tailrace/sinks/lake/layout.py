@@ -61,6 +61,13 @@ def _cut(text: str, value: str) -> str:
     return f"{PARTIAL.sub('', text[:VALUE_CHARS_MAX])}-{digest}"
 
 
+def keys(table: str, layout: Layout) -> tuple[str, ...]:
+    """Return the partition keys in the folders of a table, the outermost first."""
+    if table == QUARANTINE:
+        return ("dt", "stage")
+    return ("p_tenant", "dt", "hh") if layout.tenant_partition else ("dt", "hh")
+
+
 def table_of(name: str) -> str:
     """Return the table of an object's name: the folders before the first partition."""
     parts = name.split("/")[:-1]
