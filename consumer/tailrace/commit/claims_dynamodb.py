@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.commit import ledger_dynamodb
+from tailrace.commit.ledger_dynamodb import KEY
 from tailrace.commit.ports import WorldError
 from tailrace.ops import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEY, OWNER, EXPIRES = "pk", "owner", "expires"
+OWNER, EXPIRES = "owner", "expires"
 THREADS = 16  # of one child; each has one write under way
 FREE = "attribute_not_exists(#key) OR #owner = :me OR #expires < :now"
 NAMES = {"#key": KEY, "#owner": OWNER, "#expires": EXPIRES}
@@ -74,11 +76,5 @@ class DynamoClaims:
 
 def create_table(client: DynamoDBClient, table: str) -> None:
     """Make the table, billed by request, with its TTL. For one machine; elsewhere the template makes it."""
-    client.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": KEY, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    ledger_dynamodb.create_table(client, table)
     client.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES})

@@ -29,11 +29,11 @@ class Budget:
         self.used -= size
 
 
-class _Window(io.RawIOBase):
-    """Reads a file through its descriptor without moving anyone else's place in it."""
+class _Readable(io.RawIOBase):
+    """Bytes of a known length, read from a place of its own."""
 
-    def __init__(self, fd: int, length: int) -> None:
-        self._fd, self._length, self._at = fd, length, 0
+    def __init__(self, length: int) -> None:
+        self._length, self._at = length, 0
 
     def readable(self) -> bool:
         return True
@@ -47,6 +47,14 @@ class _Window(io.RawIOBase):
 
     def tell(self) -> int:
         return self._at
+
+
+class _Window(_Readable):
+    """Reads a file through its descriptor without moving anyone else's place in it."""
+
+    def __init__(self, fd: int, length: int) -> None:
+        super().__init__(length)
+        self._fd = fd
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = os.preadv(self._fd, [buffer], self._at)
@@ -113,24 +121,12 @@ class Spool(io.RawIOBase):
         super().close()
 
 
-class _Joined(io.RawIOBase):
+class _Joined(_Readable):
     """Reads some bytes, then a reader's."""
 
     def __init__(self, head: bytes, rest: BinaryIO, length: int) -> None:
-        self._head, self._rest, self._length, self._at = head, rest, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._length)[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
+        super().__init__(length)
+        self._head, self._rest = head, rest
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if self._at < len(self._head):
