@@ -13,11 +13,11 @@ from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.scenes import SCENES, Struck
 from faults.simulation import Drive, Scenery, Story, calm_rows
 from support import simulated_world
+from support.memory_claims import MemoryClaims
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_world import World
 from tailrace.commit import protocol, rules
 from tailrace.commit.batch import Batch
-from tailrace.commit.claims import MemoryClaims
 from tailrace.commit.lane import Lane
 from tailrace.commit.plan import Item
 from tailrace.commit.ports import Body

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
+from support.memory_claims import MemoryClaims
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_threads import Group, Killed, Threads
-from tailrace.commit.claims import MemoryClaims
 from tailrace.commit.committed import SUFFIXES, decode, told_once
 from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
 from tailrace.commit.ports import Body, Head, WorldError

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from support.memory_claims import MemoryClaims
 from support.memory_ports import MemoryLedger
 from support.pipelines import IDENTITY, holds, pipeline, record, stored
-from tailrace.commit.claims import LedgerClaims, MemoryClaims
+from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Redriven

@@ -15,9 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.dynamodb_local import dynamodb_local
+from support.memory_claims import MemoryClaims
 from support.memory_ports import MemoryLedger
 from support.ministack import ministack
-from tailrace.commit.claims import LedgerClaims, MemoryClaims
+from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.claims_dynamodb import DynamoClaims, create_table
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.ports import Claims, WorldDenied, WorldError

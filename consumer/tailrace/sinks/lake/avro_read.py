@@ -17,7 +17,6 @@ import pyarrow as pa
 from tailrace.sinks.lake.avro import CODEC, MAGIC, META_PREFIX, SCHEMA, SYNC_BYTES
 from tailrace.sinks.lake.avro_schema import columns_of, originals
 
-META_BYTES_MAX: Final = 64 * 1024 * 1024  # a schema of ten thousand members has one
 SUM_BYTES: Final = 4
 LONG_BYTES_MAX: Final = 10
 _SNAPPY: Final = pa.Codec("snappy")
