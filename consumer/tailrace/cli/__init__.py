@@ -52,6 +52,7 @@ GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
     Command("backfill", "run", "Feed files of JSON lines through the same pipeline."),
+    Command("load", "run", "Bring what is committed in the lake into Redshift, each row once."),
     Command("init", "run", "Write settings and schemas that fit a sample of events."),
     Command("check", "look", "Judge schemas, their fixtures and version steps, routes and settings, for CI."),
     Command("explain", "look", "Say what becomes of events: verdict, schema, every reason, and the row."),
