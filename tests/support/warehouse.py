@@ -47,7 +47,7 @@ class Watch:
 
     def sleep(self, seconds: float) -> None:
         self.ms += int(seconds * 1000)
-        for done in self.at_sleep:
+        for done in list(self.at_sleep):
             done()
 
 
@@ -125,6 +125,19 @@ class House:
     def load(self, holder: str = "one", **options: Any) -> Summary:
         """Run a loader."""
         return self.loader(holder, **options).run(shards_of(self.store, EPOCH, STREAM))
+
+    def when_sent(self, done: Callable[[], None]) -> None:
+        """Have transactions wait until a loader has sent one and waits for it; then do this, once, and let them run."""
+        self.service.faults.held.clear()
+
+        def look() -> None:
+            found = self.item().open
+            if found is not None and found.statement:
+                self.clock.at_sleep.remove(look)
+                done()
+                self.service.faults.held.set()
+
+        self.clock.at_sleep.append(look)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""

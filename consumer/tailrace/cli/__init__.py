@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tailrace import __version__
-from tailrace.settings import DEFAULT_PATH, SettingsError, load
+from tailrace.settings import DEFAULT_PATH, SettingsError
+from tailrace.settings import load as load_settings  # `load` is a subcommand, and its module an attribute here
 
 
 class Command(NamedTuple):
@@ -123,7 +124,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     module.configure(parser)
     args = parser.parse_args(first.rest)
     args.config = _settings_path(args.config)
-    args.settings = load(args.config, environ)
+    args.settings = load_settings(args.config, environ)
     return module.run(args)
 
 

@@ -167,9 +167,9 @@ class Loader:
         while waiting:
             self._tick()
             ready = self._ready(table, waiting)
-            load = plan.load_of(
-                self._aim.target, self._aim.epoch, table, plan.ranges(table, ready.taken, marks)
-            )._replace(attempt=1)
+            load = plan.load_of(self._aim.target, self._aim.epoch, table, plan.ranges(table, ready.taken, marks))
+            # The same load failed before, perhaps: with its token the Data API would answer that again.
+            load = load._replace(token=f"{load.id}-{self._generation}-{tries}")
             ended = self._brought(load, ready)
             if ended is not None:
                 tries += 1

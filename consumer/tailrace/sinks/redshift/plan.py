@@ -32,13 +32,8 @@ class Load(NamedTuple):
     id: str
     table: str
     ranges: tuple[Range, ...]
-    attempt: int = 0  # how often it was sent
-    statement: str = ""  # the Data API's id of the last, empty where that is not known
-
-    @property
-    def token(self) -> str:
-        """What tells the Data API that two requests are one."""
-        return f"{self.id}-{self.attempt}"
+    token: str = ""  # tells the Data API that two requests are one; another one each time a load is sent anew
+    statement: str = ""  # the Data API's id of it, empty where that is not known
 
 
 class Item(NamedTuple):
