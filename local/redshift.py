@@ -61,6 +61,7 @@ class Service:
         self._named = {"WorkgroupName": workgroup, "Database": database}
         self._statements: dict[str, Json] = {}
         self._tokens: dict[str, tuple[list[str], str]] = {}
+        self._waiting: list[threading.Thread] = []
         self._guard, self._turn = threading.Lock(), threading.Lock()
 
     def answer(self, action: str, asked: Json) -> Json:
@@ -78,6 +79,12 @@ class Service:
             raise RefusedError("UnknownOperationException", action)
         return actions[action](asked)
 
+    def release(self) -> None:
+        """Let the transactions that wait run; return when they have."""
+        self.faults.held.set()
+        while self._waiting:
+            self._waiting.pop().join()
+
     def _submit(self, asked: Json, sqls: Sequence[str], form: str) -> Json:
         self._check(asked, {form, "ClientToken"})
         if not 1 <= len(sqls) <= STATEMENTS_MAX:
@@ -93,7 +100,8 @@ class Service:
             new = id_ not in self._statements
             self._statements.setdefault(id_, {"Status": "SUBMITTED"})
         if new and waits:
-            threading.Thread(target=self._later, args=(id_, list(sqls)), daemon=True).start()
+            self._waiting.append(threading.Thread(target=self._later, args=(id_, list(sqls)), daemon=True))
+            self._waiting[-1].start()
         elif new:  # at once, so that a test's calls are the same each time
             self._run(id_, list(sqls))
         return {"Id": id_, **self._named}
@@ -164,7 +172,7 @@ class Server:
 
     def stop(self) -> None:
         """End it."""
-        self.service.faults.held.set()
+        self.service.release()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()

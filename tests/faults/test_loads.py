@@ -120,7 +120,7 @@ def test_killed_while_its_transaction_waits_the_next_run_sees_it_land() -> None:
             run(house, strike)
         assert sent(house)
         house.clock.ms += LEASE_MS
-        house.clock.at_sleep[:] = [house.service.faults.held.set]
+        house.clock.at_sleep[:] = [house.service.release]
         done = house.load("next")
         assert done.found == "page_view/v1: a load of an earlier run had landed"
         assert done.problems == []

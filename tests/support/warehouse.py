@@ -135,7 +135,7 @@ class House:
             if found is not None and found.statement:
                 self.clock.at_sleep.remove(look)
                 done()
-                self.service.faults.held.set()
+                self.service.release()
 
         self.clock.at_sleep.append(look)
 
