@@ -88,9 +88,10 @@ class Loader:
         try:
             self._warehouse.run(statements.furnish(aim.schema))
             self._settle_found()
-            upto = self._all(list(shards))
+            upto, marks = self._all(list(shards))
             if not self.summary.problems:
-                scanned, seen = tuple(sorted(upto.items())), plan.seen(self._marks(), self._asked())
+                # As this run knows it, not as asked now: the warehouse may have been put back to an older state since.
+                scanned, seen = tuple(sorted(upto.items())), plan.seen(marks, self._asked())
         finally:
             self._leave(scanned, seen)
         return self.summary
@@ -113,17 +114,18 @@ class Loader:
         self.summary.found = f"{load.table}: a load of an earlier run had {'' if landed else 'not '}landed"
         self._say("orphan", table=load.table, load=load.id, landed=landed is not None)
 
-    def _all(self, shards: Sequence[Shard]) -> dict[str, int]:
-        """Load every table; return how far each shard was looked at."""
-        marks, item = self._marks(), self._ledger.item
+    def _all(self, shards: Sequence[Shard]) -> tuple[dict[str, int], Marks]:
+        """Load every table; return how far each shard was looked at, and what has landed."""
+        marks: Marks = self._marks()
+        item = self._ledger.item
         scanned = dict(item.scanned) if item.seen == plan.seen(marks, self._asked()) else {}
         waiting, upto = self._waiting(shards, marks, scanned)
         for table in sorted(waiting):
             try:
-                self._table(table, waiting[table], marks)
+                marks = self._table(table, waiting[table], marks)
             except (Unfit, DdlError) as error:
                 self.summary.problems.append(f"{table}: {error}")
-        return upto
+        return upto, marks
 
     def _waiting(
         self, shards: Sequence[Shard], marks: Marks, scanned: Mapping[str, int]
@@ -161,8 +163,8 @@ class Loader:
             return False
         return True
 
-    def _table(self, table: str, waiting: list[Pending], marks: Marks) -> None:
-        """Load all that waits of a table, in as many transactions as it takes."""
+    def _table(self, table: str, waiting: list[Pending], marks: Marks) -> Marks:
+        """Load all that waits of a table, in as many transactions as it takes; return what has landed."""
         tries = 0
         while waiting:
             self._tick()
@@ -180,6 +182,7 @@ class Loader:
             else:
                 marks = {**marks, **{(table, one.stream, one.shard): one.chain for one in load.ranges}}
             waiting = [one for one in waiting if one.chain > marks.get((table, one.stream, one.shard), 0)]
+        return marks
 
     def _ready(self, table: str, waiting: Iterable[Pending]) -> _Ready:
         """Judge the files of the next load and write what it needs."""
