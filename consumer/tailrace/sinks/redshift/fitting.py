@@ -10,7 +10,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -23,6 +23,7 @@ from tailrace.sinks.ddl.redshift import Redshift
 STAGE: Final = "load"
 ROW_BYTES_MAX: Final = 4 * 1024 * 1024  # that COPY takes
 YEAR_4712_BC_US: Final = -210_863_520_000 * 1_000_000  # Redshift's calendar begins in 4713 BC
+_SINCE_1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = {
     "BOOLEAN": "bool", "SMALLINT": "int2", "INTEGER": "int4", "BIGINT": "int8", "REAL": "float4",
     "DOUBLE PRECISION": "float8", "TIMESTAMP": "timestamp", "DATE": "date", "SUPER": "super",
@@ -68,15 +69,16 @@ def misfits(rows: pa.Table, stands: Sequence[Held], where: str) -> list[Misfit]:
     sizes = None
     for field, column, held in zip(rows.schema, rows.columns, stands, strict=False):
         values, kinds = _plain(column), pa.types
-        if kinds.is_string(field.type) or kinds.is_binary(field.type):
+        kind = values.type
+        if kinds.is_string(kind) or kinds.is_binary(kind):
             lengths = pc.fill_null(pc.binary_length(values), 0).cast(pa.int64())
             sizes = lengths if sizes is None else pc.add(sizes, lengths)
             _width(found, field.name, lengths, held, where)
-        if kinds.is_string(field.type):
+        if kinds.is_string(kind):
             nul = pc.fill_null(pc.match_substring(values, "\0"), False)
             why = f"found the character U+0000 in {remark(field.name)}, expected none: Redshift's texts hold none"
             _note(found, nul, lambda _, why=why, name=field.name: Reason(STAGE, "null_character", f"$.{name}", why))
-        if kinds.is_timestamp(field.type):
+        if kinds.is_timestamp(kind):
             early = pc.less(values.cast(pa.timestamp("us")).cast(pa.int64()), YEAR_4712_BC_US)
             why = f"found a time before 4712 BC in {remark(field.name)}, expected one that a TIMESTAMP holds"
             _note(found, early, lambda _, why=why, name=field.name: Reason(STAGE, "time_range", f"$.{name}", why))
@@ -120,8 +122,12 @@ def rejects(rows: pa.Table, out: Sequence[Misfit], quarantine: Table, stands: Se
     `raw` is the row as JSON. Where even that is too much, it is null, and the message says which object has it.
     """
     lengths = {held.name: held.length for held in stands}
-    taken = rows.take(pa.array([one.row for one in out], pa.int64())).to_pylist()
-    made = [_reject(values, one.reasons, where) for values, one in zip(taken, out, strict=True)]
+    taken = rows.take(pa.array([one.row for one in out], pa.int64()))
+    times = [field.name for field in rows.schema if pa.types.is_timestamp(field.type)]
+    for name in times:  # as numbers: Python's calendar is shorter than Arrow's
+        at = taken.schema.get_field_index(name)
+        taken = taken.set_column(at, name, taken[name].cast(pa.timestamp("us")).cast(pa.int64()))
+    made = [_reject(values, one.reasons, where, times) for values, one in zip(taken.to_pylist(), out, strict=True)]
     for values in made:
         room = ROW_BYTES_MAX
         for name in sorted(values, key=lambda name: name == "raw"):  # the row's own bytes come last
@@ -135,7 +141,7 @@ def rejects(rows: pa.Table, out: Sequence[Misfit], quarantine: Table, stands: Se
     return pa.Table.from_pylist(made, schema=quarantine.schema)
 
 
-def _reject(values: Mapping[str, Any], reasons: Sequence[Reason], where: str) -> dict[str, Any]:
+def _reject(values: Mapping[str, Any], reasons: Sequence[Reason], where: str, times: Sequence[str]) -> dict[str, Any]:
     known = {name: values.get(name) for name in ("event_type", "tenant", "event_id", "shard", "position", "redrive_of")}
     version = values.get("schema_version")
     first = reasons[0]
@@ -149,14 +155,20 @@ def _reject(values: Mapping[str, Any], reasons: Sequence[Reason], where: str) ->
         "message": f"{first.message}; the row is whole in {where}",
         "reasons": json.dumps([reason._asdict() for reason in reasons], ensure_ascii=False),
         "schema": values.get("schema") or (f"{known['event_type']}/{version}" if version else None),
-        "raw": json.dumps(values, ensure_ascii=False, default=_other).encode(),
+        "raw": json.dumps({**values, **{name: _said(values[name]) for name in times}}, default=_other).encode(),
     }
 
 
+def _said(micros: int | None) -> str | int | None:
+    """Return a time as text; as microseconds since 1970 where no calendar of Python's has it."""
+    try:
+        return None if micros is None else (_SINCE_1970 + timedelta(microseconds=micros)).isoformat()
+    except OverflowError:
+        return micros
+
+
 def _other(value: object) -> str:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def told(out: Sequence[Misfit]) -> Counter[str]:

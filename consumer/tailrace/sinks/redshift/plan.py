@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 SHAPES_MAX = 8  # lists of columns in one load: the Data API takes 40 statements a transaction
-SHARDS_MAX = 200  # in one load: the Data API takes 100 KB a statement
+SHARDS_MAX = 80  # in one load: the Data API takes 100 KB a statement
 _DIGEST_BYTES = 16
 
 
