@@ -98,6 +98,8 @@ class Engine:
         elif found := _STAGE.fullmatch(sql):
             by_name = {column["name"]: column for column in self._known(found["table"])}
             names = [name[1:-1].replace('""', '"') for name in re.findall(_N, found["columns"])]
+            if unknown := [name for name in names if name.lower() not in by_name]:
+                raise SqlError(f"column {unknown[0]!r} does not exist in {found['table']}")
             self._columns[found["name"]] = [by_name[name.lower()] for name in names]
             self.db.execute(sql)
         elif found := _LIKE.fullmatch(sql):

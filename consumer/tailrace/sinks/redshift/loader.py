@@ -186,8 +186,7 @@ class Loader:
 
     def _ready(self, table: str, waiting: Iterable[Pending]) -> _Ready:
         """Judge the files of the next load and write what it needs."""
-        called, stands = self._aim.called[table], self._columns(table)
-        where = f"{self._aim.schema}.{called}"
+        stands, where = self._columns(table), self._where(table)
         taken: list[Pending] = []
         shapes: dict[pa.Schema, list[Judged]] = {}
         for of_plan in plan.plans(plan.cut(waiting, self._aim.load_bytes)):
@@ -212,6 +211,9 @@ class Loader:
         rejects = [one.rejects for group in groups for one in group if one.rejects is not None]
         rows = sum(copy.rows for copy in copies)
         if rejects:
+            wanted, where = fitting.expected(rejects[0].schema, QUARANTINE), self._where(QUARANTINE)
+            if wrong := fitting.disagreement(wanted, self._columns(QUARANTINE)):
+                raise Unfit(f"rows that do not fit have no place: {wrong} in {where}: see `tailrace ddl redshift`")
             entry = self._files.together(rejects)
             copies += self._copy(QUARANTINE, [entry], Judged(rejects[0].schema, entry, None, Counter()))
         return _Ready(taken, copies, rows, why)
@@ -226,13 +228,15 @@ class Loader:
         rows = sum(one.rows for one in full)
         return [Copy(self._aim.called[table], names, self._files.manifest(full), rows, nested)]
 
+    def _where(self, table: str) -> str:
+        return f"{self._aim.schema}.{self._aim.called[table]}"
+
     def _columns(self, table: str) -> list[Held]:
         """Return a table's columns as they stand. Raises Unfit where there is none."""
         if table not in self._stands:
-            called = self._aim.called[table]
-            found = self._warehouse.columns(self._aim.schema, called)
+            found = self._warehouse.columns(self._aim.schema, self._aim.called[table])
             if not found:
-                where = f"{self._aim.schema}.{called}"
+                where = self._where(table)
                 raise Unfit(f"found no table {where}, expected it there: see `tailrace ddl redshift --table {table}`")
             self._stands[table] = found
         return self._stands[table]
