@@ -81,7 +81,7 @@ def state(house: House) -> list[Any]:
         house.rows("SELECT row_id, path FROM tailrace.page_view_v1 ORDER BY ALL"),
         house.rows("SELECT row_id, stage, reasons FROM tailrace.quarantine ORDER BY ALL"),
         house.rows(
-            "SELECT lake_table, shard, after_chain, chain, copied, rejected FROM tailrace.tailrace_loads ORDER BY ALL"
+            "SELECT lake_table, shard, after_chain, chain, copied, rejected FROM tailrace.load_ledger ORDER BY ALL"
         ),
     ]
 

@@ -132,7 +132,7 @@ class Told:
         self._log.info(what, **facts)
         if what == "loaded":
             metrics.LOADS.labels("landed").inc()
-            metrics.LOAD_ROWS.labels(str(facts["table"])).inc(int(str(facts["rows"])))
+            metrics.LOAD_ROWS.inc(int(str(facts["rows"])))
             rejected: Any = facts["rejected"]
             for keyword, rows in rejected.items():
                 metrics.LOAD_REJECTS.labels(keyword).inc(rows)

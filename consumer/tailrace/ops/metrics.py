@@ -94,7 +94,7 @@ LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since an
 
 # `tailrace load`.
 LOADS = _counter("loads_total", "Transactions that filled the warehouse: landed, failed.", "result")
-LOAD_ROWS = _counter("load_rows_total", "Rows brought into the warehouse.", "table")
+LOAD_ROWS = _counter("load_rows_total", "Rows brought into the warehouse.")
 LOAD_REJECTS = _counter(
     "load_rejects_total", "Rows that the warehouse's columns do not hold, by the first reason's keyword.", "keyword"
 )

@@ -15,7 +15,7 @@ from tailrace.sinks.ddl.model import DdlError, quoted, remark, text
 from tailrace.sinks.ddl.redshift import KEY
 from tailrace.sinks.redshift.plan import Load, Range
 
-LEDGER: Final = "tailrace_loads"
+LEDGER: Final = "load_ledger"
 STATEMENTS_MAX: Final = 40
 STATEMENT_BYTES_MAX: Final = 100_000
 COLUMNS: Final = (
@@ -105,7 +105,7 @@ def literal(value: str) -> str:
 
 
 def _stage(number: int) -> str:
-    return quoted(f"tailrace_stage_{number}")
+    return quoted(f"load_stage_{number}")
 
 
 def _of(schema: str, name: str) -> str:

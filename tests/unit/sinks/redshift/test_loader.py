@@ -19,7 +19,7 @@ from tailrace.nouns import Outcome, Record, Rows, Table
 from tailrace.sinks.lake.read import LakeReader
 from tailrace.sinks.redshift.ledger import Occupied
 
-LEDGER, VIEWS, REJECTS = "tailrace.tailrace_loads", "tailrace.page_view_v1", "tailrace.quarantine"
+LEDGER, VIEWS, REJECTS = "tailrace.load_ledger", "tailrace.page_view_v1", "tailrace.quarantine"
 WIDER = Table("page_view/v1", PAGE_VIEW.schema.append(pa.field("at", pa.struct([("x", pa.int64())]))), ("tenant",))
 
 

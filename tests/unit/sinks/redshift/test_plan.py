@@ -68,13 +68,13 @@ def test_the_largest_load_keeps_the_limits_of_the_data_api() -> None:
 def test_the_lock_comes_first_and_the_count_last() -> None:
     copy = statements.Copy("click_v1", ("row_id", "a"), "s3://lake/m.json", 12, False)
     made = statements.transaction("tailrace", "e", LOAD, [copy], 0, "arn:aws:iam::123456789012:role/r")
-    assert made[0] == 'LOCK "tailrace"."tailrace_loads"'
+    assert made[0] == 'LOCK "tailrace"."load_ledger"'
     assert 'CASE WHEN coalesce(max("chain"), 0) = 3 THEN 3 END, 7' in made[1]
     assert made[3] == (
-        "COPY \"tailrace_stage_0\" FROM 's3://lake/m.json' IAM_ROLE 'arn:aws:iam::123456789012:role/r' "
+        "COPY \"load_stage_0\" FROM 's3://lake/m.json' IAM_ROLE 'arn:aws:iam::123456789012:role/r' "
         "FORMAT AS PARQUET MANIFEST"
     )
-    assert '(SELECT count(*) FROM "tailrace_stage_0") = 12 THEN 12 END' in made[-1]
+    assert '(SELECT count(*) FROM "load_stage_0") = 12 THEN 12 END' in made[-1]
 
 
 @pytest.mark.parametrize("value", ["a\\", "a\nb"])
