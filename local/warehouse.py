@@ -68,7 +68,7 @@ def with_warehouse(settings: Path, url: str) -> Path:
     """Return settings that name the warehouse, in a file beside these."""
     text = settings.read_text().replace("[aws]\n", f'[aws]\nredshift_endpoint = "{url}"\n')
     out = settings.with_name("warehouse.toml")
-    out.write_text(f'{text}\n[redshift]\nworkgroup = "{WORKGROUP}"\n')
+    out.write_text(f'{text}\n[redshift]\nworkgroup = "{WORKGROUP}"\n\n[logs]\nlevel = "warning"\n')
     return out
 
 

@@ -197,6 +197,7 @@ class Loader:
                 wrong = "" if schema in shapes else fitting.disagreement(fitting.expected(schema, table), stands)
                 if wrong:
                     raise Unfit(f"{wrong} in {where}: see `tailrace ddl redshift --previous`")
+                self._tick()
                 judged = self._files.judged(one, stands, lambda: self._columns(QUARANTINE), where)
                 shapes.setdefault(schema, []).append(judged)
             taken += of_plan
