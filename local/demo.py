@@ -18,7 +18,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, roundtrip
+from local import aws, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -94,7 +94,8 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
-        ok = day and back and live
+        loaded = self._load(world, file)
+        ok = day and back and live and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -198,6 +199,12 @@ class _Demo:
             screen.good("Each by its position in the stream: none missing, none twice, the broken ones rejected.")
             screen.good("The mended ones under their own event_id, each once, though they were sent twice.")
         return account.holds and found == 0 and audit == 0
+
+    def _load(self, world: aws.World, file: Path) -> bool:
+        lake = Lake.fetch(tailrace_settings.load(str(file), {}), self.folder / "loaded")
+        return warehouse.play(
+            self.screen, world, file, len(lake.positions()) + len(lake.mended()), len(lake.rejected())
+        )
 
     def _totals(self, totals: Sequence[tuple[str, str, int]]) -> None:
         table: defaultdict[str, dict[str, int]] = defaultdict(dict)

@@ -39,6 +39,7 @@ class Aws(Section, frozen=True):
     kinesis_endpoint: str = ""
     dynamodb_endpoint: str = ""
     s3_endpoint: str = ""
+    redshift_endpoint: str = ""  # of the Data API
 
 
 class Kcl(Section, frozen=True):
@@ -182,6 +183,22 @@ class Ledger(Section, frozen=True):
     path: str = ".tailrace/ledger.sqlite"  # file runs only
 
 
+class Redshift(Section, frozen=True):
+    """The warehouse that `tailrace load` fills."""
+
+    workgroup: str = ""  # of Redshift Serverless; else:
+    cluster: str = ""
+    db_user: str = ""  # with a cluster; empty: from the caller's own identity
+    secret_arn: str = ""
+    database: str = "dev"
+    schema: str = "tailrace"
+    iam_role: str = ""  # with which COPY reads the lake; empty: the warehouse's default
+    tables: tuple[str, ...] = ("*",)  # of the lake; `*` stands for any characters
+    load_bytes: int = 4 * 1024 * MIB  # of files in one transaction, about
+    lease_s: float = 300.0  # a loader that was killed keeps others waiting so long
+    timeout_s: float = 3600.0  # for a transaction; then the next run sees what became of it
+
+
 class World(Section, frozen=True):
     """How patient a child is with the services around it."""
 
@@ -221,6 +238,7 @@ class Settings(Section, frozen=True):
     lake: Lake = Lake()
     flush: Flush = Flush()
     ledger: Ledger = Ledger()
+    redshift: Redshift = Redshift()
     world: World = World()
     serve: Serve = Serve()
     logs: Logs = Logs()

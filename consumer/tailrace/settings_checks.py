@@ -19,6 +19,10 @@ _PATH_KEYS = (
     "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id", "user_agent", "url", "referer", "ip",
     "entities", "batch", "payload",
 )  # fmt: skip
+_WORKGROUP = re.compile(r"[a-z0-9-]{3,63}")
+_CLUSTER = re.compile(r"(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+(,arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)*")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
@@ -65,6 +69,7 @@ CHECKS: Mapping[str, Check] = {
     "aws.kinesis_endpoint": _ENDPOINTS,
     "aws.dynamodb_endpoint": _ENDPOINTS,
     "aws.s3_endpoint": _ENDPOINTS,
+    "aws.redshift_endpoint": _ENDPOINTS,
     "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "kcl.worker_id": _PLAIN,
     "kcl.max_records": _between(1, 10_000),
@@ -109,6 +114,20 @@ CHECKS: Mapping[str, Check] = {
     "flush.objects": _between(1),
     "ledger.table": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "ledger.path": (lambda text: bool(text.strip()), "a file"),
+    "redshift.workgroup": (lambda text: not text or bool(_WORKGROUP.fullmatch(text)), "3 to 63 of a-z 0-9 -"),
+    "redshift.cluster": (lambda text: not text or bool(_CLUSTER.fullmatch(text)), "1 to 63 of a-z 0-9 -"),
+    "redshift.db_user": _PLAIN,
+    "redshift.secret_arn": _PLAIN,
+    "redshift.database": (lambda text: bool(text.strip()) and text.isprintable(), "the name of a database"),
+    "redshift.schema": (
+        lambda text: bool(_SCHEMA.fullmatch(text)),
+        "a small letter, then small letters, digits, underscores",
+    ),
+    "redshift.iam_role": (lambda text: not text or bool(_ROLE.fullmatch(text)), "arn:aws:iam::<account>:role/<name>"),
+    "redshift.tables": _TABLES,
+    "redshift.load_bytes": _between(1),
+    "redshift.lease_s": _MORE_THAN_0,
+    "redshift.timeout_s": _MORE_THAN_0,
     "world.patience_s": _MORE_THAN_0,
     "serve.host": (lambda text: bool(text.strip()), "a host name or an address"),
     "serve.port": _between(0, 65_535),

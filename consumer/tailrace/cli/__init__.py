@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tailrace import __version__
-from tailrace.settings import DEFAULT_PATH, SettingsError, load
+from tailrace.settings import DEFAULT_PATH, SettingsError
+from tailrace.settings import load as load_settings  # `load` is a subcommand, and its module an attribute here
 
 
 class Command(NamedTuple):
@@ -52,6 +53,7 @@ GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
     Command("backfill", "run", "Feed files of JSON lines through the same pipeline."),
+    Command("load", "run", "Bring what is committed in the lake into Redshift, each row once."),
     Command("init", "run", "Write settings and schemas that fit a sample of events."),
     Command("check", "look", "Judge schemas, their fixtures and version steps, routes and settings, for CI."),
     Command("explain", "look", "Say what becomes of events: verdict, schema, every reason, and the row."),
@@ -122,7 +124,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     module.configure(parser)
     args = parser.parse_args(first.rest)
     args.config = _settings_path(args.config)
-    args.settings = load(args.config, environ)
+    args.settings = load_settings(args.config, environ)
     return module.run(args)
 
 

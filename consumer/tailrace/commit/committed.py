@@ -103,9 +103,9 @@ def shards_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = LAKE) ->
             yield Shard(Identity(of, epoch, shard), item_from_dict(found[1]))
 
 
-def commits_of(place: Place, shard: Shard) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:
-    """Yield (chain, commit file) of all that is committed, oldest first; None where the file is missing."""
-    for chain in range(1, shard.item.chain + 1):
+def commits_of(place: Place, shard: Shard, after: int = 0) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:
+    """Yield (chain, commit file) of all that is committed after a chain, oldest first; None where it is missing."""
+    for chain in range(after + 1, shard.item.chain + 1):
         try:
             yield chain, decode(place.read(commit_name(shard.identity, chain)))
         except FileNotFoundError:

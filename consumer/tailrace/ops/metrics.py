@@ -92,6 +92,15 @@ SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace r
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
 
 
+# `tailrace load`.
+LOADS = _counter("loads_total", "Transactions that filled the warehouse: landed, failed.", "result")
+LOAD_ROWS = _counter("load_rows_total", "Rows brought into the warehouse.")
+LOAD_REJECTS = _counter(
+    "load_rejects_total", "Rows that the warehouse's columns do not hold, by the first reason's keyword.", "keyword"
+)
+LOAD_SECONDS = Histogram("tailrace_load_seconds", "Time of a transaction, submitted to ended.", buckets=_SECONDS)
+
+
 def name_of(metric: Gauge | Counter) -> str:
     """Return the name under which a metric's values are found."""
     return next(iter(metric.describe())).name

@@ -1,0 +1,127 @@
+"""`tailrace load`: it says what is missing in one line, and what it did; the rest is the loader's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from support.small_lake import EPOCH, PAGE_VIEW, commit, records
+from support.warehouse import URI, House
+from tailrace.cli import load, main
+from tailrace.commit.ledger_sqlite import SqliteLedger
+from tailrace.schema.book import QUARANTINE
+
+ENVIRON = {
+    "TAILRACE_LAKE_URI": URI,
+    "TAILRACE_REDSHIFT_WORKGROUP": "local",
+    "TAILRACE_LOGS_FORMAT": "json",
+}
+VIEW = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {"path": {}}}
+
+
+class Work:
+    """A ledger, a lake, a warehouse and the command."""
+
+    def __init__(self, folder: Path, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+        self.house, self._capsys = house, capsys
+        schema = folder / "schemas" / "page_view" / "1-0-0.json"
+        schema.parent.mkdir(parents=True)
+        schema.write_text(json.dumps(VIEW))
+        self.environ = ENVIRON | {
+            "TAILRACE_SCHEMAS_PATH": str(folder / "schemas"),
+            "TAILRACE_LEDGER_PATH": str(folder / "ledger.sqlite"),
+            "TAILRACE_AWS_REDSHIFT_ENDPOINT": house.server.url,
+        }
+
+    def run(self, *options: str, status: int = 0, environ: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Run the command; return what it said, on the other stream where it did not do it."""
+        assert main(["load", "--files", *options], {**self.environ, **environ}) == status
+        said = self._capsys.readouterr()
+        return said.err if status else said.out
+
+
+@pytest.fixture
+def work(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    store = SqliteLedger(tmp_path / "ledger.sqlite")
+    house = House(store)
+    monkeypatch.setattr(load, "place_of", lambda settings: house.place)
+    with house.server:
+        yield Work(tmp_path, house, capsys)
+    store.close()
+
+
+def test_it_says_what_it_brought_and_then_that_there_is_nothing(work: Work) -> None:
+    work.house.furnish({"page_view/v1": PAGE_VIEW, "quarantine": QUARANTINE}, widths={"path": 6})
+    commit("shard-0", work.house.store, work.house.place, [records(996, 4), records(1001, 3)])
+    assert work.run().splitlines() == [
+        f"{'page_view/v1':<40}{4:>12}",
+        "to the warehouse's quarantine, since its columns do not hold them: 3 width",
+        "4 rows in 1 transactions",
+    ]
+    assert work.run() == "Nothing to load.\n"
+    commit("shard-0", work.house.store, work.house.place, [records(1004, 1)])
+    assert json.loads(work.run("--json"))["rejected"] == {"width": 1}
+    assert work.house.rows("SELECT count(*) FROM tailrace.page_view_v1") == [(4,)]
+    assert work.house.rows("SELECT count(*) FROM tailrace.quarantine WHERE stage = 'load'") == [(4,)]
+
+
+def test_rows_that_do_not_fit_and_have_no_quarantine_keep_their_load_out(work: Work) -> None:
+    work.house.furnish(widths={"path": 1})
+    commit("shard-0", work.house.store, work.house.place, [records(996, 2)])
+    assert "rows that do not fit have no place: column 2: found" in work.run(status=1)
+    assert work.house.rows("SELECT count(*) FROM tailrace.page_view_v1") == [(0,)]
+
+
+def test_what_keeps_rows_out_is_an_exit_status_of_1(work: Work) -> None:
+    commit("shard-0", work.house.store, work.house.place, [records(1, 2)])
+    work.house.service.engine.transaction(['CREATE SCHEMA IF NOT EXISTS "tailrace"'])
+    said = work.run(status=1).splitlines()
+    assert said[-1].startswith("tailrace: page_view/v1: found no table tailrace.page_view_v1")
+
+
+def test_a_warehouse_that_refuses_is_told(work: Work) -> None:
+    commit("shard-0", work.house.store, work.house.place, [records(1, 2)])
+    assert "schema" in work.run(status=1).lower()
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"TAILRACE_REDSHIFT_WORKGROUP": ""}, "expected one of them"),
+        ({"TAILRACE_REDSHIFT_CLUSTER": "c"}, "expected one of them"),
+        ({"TAILRACE_LAKE_URI": "lake"}, "COPY reads from S3"),
+        ({"TAILRACE_KCL_APPLICATION": "another"}, "the ledger knows no application `another`"),
+        ({"TAILRACE_REDSHIFT_IAM_ROLE": "me"}, "expected arn:aws:iam"),
+        ({"TAILRACE_REDSHIFT_SCHEMA": "A"}, "expected a small letter"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(work: Work, environ: dict[str, str], said: str) -> None:
+    text = work.run(status=2, environ=environ)
+    assert said in text
+    assert text.count("\n") == 1
+
+
+def test_a_loader_that_was_killed_can_be_taken_over(work: Work) -> None:
+    work.house.furnish()
+    commit("shard-0", work.house.store, work.house.place, [records(1, 3)])
+    key = f"load/{EPOCH}/local/dev/tailrace"
+    held = {
+        "generation": 1,
+        "holder": "dead",
+        "until_ms": 1 << 50,
+        "open": None,
+        "loads": 0,
+        "rows": 0,
+        "rejected": 0,
+        "scanned": {},
+        "seen": "",
+    }
+    assert work.house.store.swap(key, 0, held) is None
+    assert "dead has the warehouse" in work.run(status=75)
+    assert "3 rows in 1 transactions" in work.run("--take-over")
