@@ -1,0 +1,139 @@
+"""Files dropped on S3: each is in the lake once, whatever the queue repeats and whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.dropped import ARCHIVE, BUCKET, Dropped, dropped, table
+from tailrace.drops.items import MESSAGE
+
+ROWS = 30
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Dropped]:
+    with dropped(tmp_path) as made:
+        yield made
+
+
+def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
+    world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
+    world.notify()
+    world.put("in/day one+ü.csv", table(ROWS))
+    world.put("in/b.jsonl", b'{"event_type":"row","n":1}\n')
+    assert world.run() == 0
+    item = world.item("in/day one+ü.csv")
+    assert {name: item[name] for name in ("status", "received", "stored", "rejected", "filtered")} == dict(
+        status="done", received=30, stored=27, rejected=3, filtered=0
+    )
+    assert item["archived"] == f"s3://{ARCHIVE}/stored/in/{item['etag']}-day one+ü.csv"
+    assert "Contents" not in world.s3.list_objects_v2(Bucket=BUCKET)
+    assert world.s3.get_object(Bucket=ARCHIVE, Key=item["archived"].partition("archive/")[2])["Body"].read() == table(
+        30
+    )
+    assert world.run() == 0  # what S3 says of the files that went is ignored
+    assert (len(world.items()), world.left(), world.audit()) == (2, 0, 0)
+
+
+def test_repeats_and_reorders_store_once(world: Dropped) -> None:
+    records = [world.put(f"{n}.csv", table(ROWS + n)) for n in range(3)]
+    world.send(*records, records[0])
+    for record in [*reversed(records), *records]:
+        world.send(record)
+    assert world.run() == 0
+    assert [item["status"] for item in world.items()] == ["done"] * 3
+    assert sorted(world.positions().values()) == [1] * (3 * ROWS + 3)
+    assert (world.left(), world.audit()) == (0, 0)
+
+
+def test_every_message_has_an_outcome(world: Dropped) -> None:
+    gone, replaced = world.put("gone.csv", table(1)), world.put("replaced.csv", table(2))
+    world.s3.delete_object(Bucket=BUCKET, Key="gone.csv")
+    newer = world.put("replaced.csv", table(3))
+    world.environ["TAILRACE_CSV_REQUIRED"] = "n"
+    lacking, odd, empty = world.put("lacking.csv", b"m\n1\n"), world.put("a.zip", b"PK"), world.put("empty.csv", b"")
+    world.send(gone, replaced, newer, lacking, odd, empty)
+    for body in (
+        "no JSON",
+        json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
+        json.dumps({"Records": [3]}),
+    ):
+        world.say(body)
+    assert world.run() == 0
+    assert {(item["key"], item["size"]): item["status"] for item in world.items()} == {
+        ("gone.csv", gone["s3"]["object"]["size"]): "gone",
+        ("replaced.csv", replaced["s3"]["object"]["size"]): "gone",
+        ("replaced.csv", newer["s3"]["object"]["size"]): "done",
+        ("lacking.csv", 4): "refused",
+        ("a.zip", 2): "refused",
+        ("empty.csv", 0): "done",
+    }
+    assert 'it lacks the required column "n"; found "m"' in world.item("lacking.csv")["why"]
+    assert {item["why"] for item in world.items(MESSAGE)} == {
+        "it is no JSON",
+        "1 of its 1 records name no object, or not its size and ETag",
+    }
+    assert (world.left(), world.audit()) == (0, 0)
+
+
+def test_a_file_that_was_gone_is_stored_when_it_is_dropped_again(world: Dropped) -> None:
+    record = world.put("a.csv", table(ROWS))
+    world.s3.delete_object(Bucket=BUCKET, Key="a.csv")
+    world.send(record)
+    assert (world.run(), world.item("a.csv")["status"]) == (0, "gone")
+    world.send(world.put("a.csv", table(ROWS)))
+    assert (world.run(), world.item("a.csv")["status"]) == (0, "done")
+    assert len(world.positions()) == ROWS
+
+
+def test_killed_before_any_call_of_aws_it_stores_once(world: Dropped) -> None:
+    world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
+    records = [world.put(f"{n}.csv", table(ROWS)) for n in range(60)]
+    runs = world.killed(records)
+    assert runs > 20  # the calls that one file takes
+    deadline = time.monotonic() + 60
+    while world.left():  # what was killed with a message in hand gets it again
+        assert time.monotonic() < deadline
+        assert world.run() == 0
+        time.sleep(0.2)
+    items = world.items()
+    assert [(item["status"], item["stored"], item["rejected"]) for item in items] == [("done", 27, 3)] * runs
+    assert all(item["archived"].startswith(f"s3://{ARCHIVE}/") for item in items)
+    assert list(world.positions().values()) == [1] * (runs * ROWS)
+    assert world.audit() == 0
+
+
+def test_sigterm_drains_and_the_next_goes_on(world: Dropped, tmp_path: Path) -> None:
+    rows = 60_000
+    world.send(world.put("long.csv", table(rows)))
+    log = tmp_path / "log"
+    world.environ["TAILRACE_LOGS_LEVEL"] = "debug"
+    with log.open("wb") as out:
+        environ = {**os.environ, **world.environ}
+        running = subprocess.Popen([sys.executable, "-m", "tailrace", "drops"], env=environ, stderr=out)
+        try:
+            deadline = time.monotonic() + 60
+            while b"committed" not in log.read_bytes():
+                assert time.monotonic() < deadline
+                assert running.poll() is None, log.read_text()
+                time.sleep(0.01)
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
+            running.wait()
+    assert world.item("long.csv")["status"] == "processing"
+    assert 0 < len(world.positions()) < rows
+    assert world.run() == 0  # the message is there at once
+    assert world.item("long.csv")["status"] == "done"
+    positions = world.positions()
+    assert (len(positions), max(positions.values()), world.audit()) == (rows, 1, 0)
