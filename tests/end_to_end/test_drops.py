@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from support.dropped import ARCHIVE, BUCKET, Dropped, dropped, table
+from support.dropped import ARCHIVE, BUCKET, Dropped, announcement, dropped, table
 from tailrace.drops.items import MESSAGE
 
 ROWS = 30
+LONG = 60_000
+CALLS_MIN = 20  # of AWS, that one file takes
 
 
 @pytest.fixture
@@ -95,16 +98,21 @@ def test_a_file_that_was_gone_is_stored_when_it_is_dropped_again(world: Dropped)
     assert len(world.positions()) == ROWS
 
 
+def finish(world: Dropped) -> None:
+    """Work until no message is left; what was killed with one in hand gets it again."""
+    deadline = time.monotonic() + 60
+    while world.left():
+        assert time.monotonic() < deadline
+        assert world.run() == 0
+        time.sleep(0.2)
+
+
 def test_killed_before_any_call_of_aws_it_stores_once(world: Dropped) -> None:
     world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
     records = [world.put(f"{n}.csv", table(ROWS)) for n in range(60)]
     runs = world.killed(records)
-    assert runs > 20  # the calls that one file takes
-    deadline = time.monotonic() + 60
-    while world.left():  # what was killed with a message in hand gets it again
-        assert time.monotonic() < deadline
-        assert world.run() == 0
-        time.sleep(0.2)
+    assert runs > CALLS_MIN
+    finish(world)
     items = world.items()
     assert [(item["status"], item["stored"], item["rejected"]) for item in items] == [("done", 27, 3)] * runs
     assert all(item["archived"].startswith(f"s3://{ARCHIVE}/") for item in items)
@@ -112,28 +120,68 @@ def test_killed_before_any_call_of_aws_it_stores_once(world: Dropped) -> None:
     assert world.audit() == 0
 
 
-def test_sigterm_drains_and_the_next_goes_on(world: Dropped, tmp_path: Path) -> None:
-    rows = 60_000
-    world.send(world.put("long.csv", table(rows)))
-    log = tmp_path / "log"
+def test_files_that_go_after_a_kill_keep_what_was_committed_of_them(world: Dropped) -> None:
+    world.environ["TAILRACE_DROPS_VISIBILITY_S"] = "60"  # so that no run meets an earlier one's message
+    runs = world.killed([world.put(f"{n}.csv", table(ROWS)) for n in range(60)])
+    for n in range(runs):
+        world.s3.delete_object(Bucket=BUCKET, Key=f"{n}.csv")
+    world.send(*[announcement(item) for item in world.items()])
+    assert world.run() == 0
+    items = world.items()
+    assert {item["status"] for item in items} == {"done", "gone"}
+    assert any(0 < item["received"] < ROWS for item in items)
+    assert all(item["received"] == ROWS for item in items if item["status"] == "done")
+    assert sum(item["received"] for item in items) == len(world.positions())
+    assert world.audit() == 0
+
+
+@contextmanager
+def working(world: Dropped, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `tailrace drops` beside the test, once it has committed something."""
     world.environ["TAILRACE_LOGS_LEVEL"] = "debug"
     with log.open("wb") as out:
         environ = {**os.environ, **world.environ}
         running = subprocess.Popen([sys.executable, "-m", "tailrace", "drops"], env=environ, stderr=out)
         try:
-            deadline = time.monotonic() + 60
-            while b"committed" not in log.read_bytes():
-                assert time.monotonic() < deadline
-                assert running.poll() is None, log.read_text()
-                time.sleep(0.01)
-            running.send_signal(signal.SIGTERM)
-            assert running.wait(60) == 0
+            until(running, log, b"committed")
+            yield running
         finally:
             running.kill()
             running.wait()
+
+
+def until(running: subprocess.Popen[bytes], log: Path, said: bytes) -> None:
+    deadline = time.monotonic() + 60
+    while said not in log.read_bytes():
+        assert time.monotonic() < deadline
+        assert running.poll() is None, log.read_text()
+        time.sleep(0.01)
+
+
+def test_sigterm_drains_and_the_next_goes_on(world: Dropped, tmp_path: Path) -> None:
+    world.send(world.put("long.csv", table(LONG)))
+    with working(world, tmp_path / "log") as running:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
     assert world.item("long.csv")["status"] == "processing"
-    assert 0 < len(world.positions()) < rows
+    assert 0 < len(world.positions()) < LONG
     assert world.run() == 0  # the message is there at once
     assert world.item("long.csv")["status"] == "done"
     positions = world.positions()
-    assert (len(positions), max(positions.values()), world.audit()) == (rows, 1, 0)
+    assert (len(positions), max(positions.values()), world.audit()) == (LONG, 1, 0)
+
+
+def test_two_at_one_file_store_it_once(world: Dropped, tmp_path: Path) -> None:
+    world.send(world.put("long.csv", table(LONG)))
+    log = tmp_path / "log"
+    with working(world, log) as running:
+        running.send_signal(signal.SIGSTOP)  # it keeps its message no more, and does not know
+        finish(world)
+        assert world.item("long.csv")["status"] == "done"
+        running.send_signal(signal.SIGCONT)
+        until(running, log, b"unfinished")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+    assert world.item("long.csv")["status"] == "done"
+    positions = world.positions()
+    assert (len(positions), max(positions.values()), world.audit()) == (LONG, 1, 0)

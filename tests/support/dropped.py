@@ -72,12 +72,7 @@ class Dropped:
     def put(self, key: str, data: bytes) -> dict[str, Any]:
         """Drop a file; return the record that announces it."""
         etag = self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)["ETag"].strip('"')
-        entry = {"key": key, "size": len(data), "eTag": etag}
-        return {
-            "eventName": "ObjectCreated:Put",
-            "eventTime": "2026-01-31T00:00:00Z",
-            "s3": {"bucket": {"name": BUCKET}, "object": entry},
-        }
+        return announcement({"key": key, "size": len(data), "etag": etag})
 
     def send(self, *records: dict[str, Any]) -> None:
         """Announce files, in one message."""
@@ -137,6 +132,16 @@ def dropped(folder: Path) -> Iterator[Dropped]:
     """Run the stand-in for the block."""
     with ministack(folder) as running:
         yield Dropped(folder, running.url)
+
+
+def announcement(file: dict[str, Any]) -> dict[str, Any]:
+    """Return the record that announces a file."""
+    entry = {"key": file["key"], "size": file["size"], "eTag": file["etag"]}
+    return {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-31T00:00:00Z",
+        "s3": {"bucket": {"name": BUCKET}, "object": entry},
+    }
 
 
 def table(rows: int) -> bytes:
