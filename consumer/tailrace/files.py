@@ -210,9 +210,7 @@ def chunks(source: Source, modified_ms: int, line_bytes_max: int, table: Table |
     try:
         with closing(source.open()) as raw:
             stored = _Exactly(raw, source)
-            packed = source.uri.endswith(".gz")
-            stream: Any = gzip.GzipFile(fileobj=stored, mode="rb") if packed else stored  # type: ignore[call-overload]
-            lines = _lines(stream, line_bytes_max)
+            lines = _lines(_Unpacked(stored) if source.uri.endswith(".gz") else stored, line_bytes_max)
             if source.uri.endswith(CSV_SUFFIXES):
                 assert table is not None, "whoever reads files of any kind has the settings of CSV"
                 found = table.records(source.uri, lines, modified_ms, line_bytes_max)
@@ -257,6 +255,20 @@ def _record(offset: int, length: int, line: bytes, modified_ms: int, line_bytes_
     return record
 
 
+class _Unpacked:
+    """What is packed in a stream. All before a damage comes before the error does."""
+
+    def __init__(self, stored: _Exactly) -> None:
+        self._stream = gzip.GzipFile(fileobj=stored, mode="rb")  # type: ignore[call-overload]
+
+    def read(self, count: int, /) -> bytes:
+        data: bytes = self._stream.read1(count)
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class _Exactly:
     """The first `size` stored bytes of a file. UnfinishedFile where there are fewer."""
 
@@ -274,6 +286,9 @@ class _Exactly:
             raise UnfinishedFile(f"{uri}: it ends after {self.done} of {size} bytes: it was cut while it was read")
         self.done += len(data)
         return data
+
+    def close(self) -> None:
+        self._raw.close()
 
 
 def _lines(stream: Stored, bytes_max: int) -> Iterator[Line]:

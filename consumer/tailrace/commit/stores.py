@@ -22,7 +22,7 @@ def origin_of(settings: Settings, *, files: bool = False, drops: bool = False) -
     """Return where to look in the ledger."""
     application = settings.kcl.application
     if drops:
-        return Origin(False, f"{DROPS}/{application}", DROPS)  # no application of KCL's has a `/`
+        return Origin(False, f"{DROPS}/{application}", DROPS)  # no application of KCL has a `/`
     return Origin(True, application, "") if files else Origin(False, application, settings.stream.name)
 
 
