@@ -41,6 +41,10 @@ class _Column(NamedTuple):
     required: bool
 
 
+def _text(text: str) -> Any:
+    return text
+
+
 def _integer(text: str) -> Any:
     found = _INTEGER.fullmatch(text.strip())
     if found is None:
@@ -67,12 +71,12 @@ def _json(text: str) -> Any:
 
 
 KINDS: Final[dict[str, Callable[[str], Any]]] = {
-    "text": lambda text: text,
+    "text": _text,
     "integer": _integer,
     "number": _number,
     "boolean": lambda text: _BOOLEAN.get(text.strip().lower(), text),
     "json": _json,
-    DROP: lambda text: text,
+    DROP: _text,
 }
 
 
@@ -180,11 +184,16 @@ class Table:
         if record.fault is not None:
             return record
         event: dict[str, Any] = {}
+        nulls, encoding = self._csv.nulls, self._csv.encoding
         try:
             for column, cell in zip(columns, row.cells, strict=True):
-                text = cell.decode(self._csv.encoding)
-                if text and text not in self._csv.nulls:
-                    _put(event, column.path, column.value(text))
+                text = cell.decode(encoding)
+                if text and text not in nulls:
+                    value = text if column.value is _text else column.value(text)
+                    if len(column.path) == 1:
+                        event[column.path[0]] = value
+                    else:
+                        _put(event, column.path, value)
                 elif column.required and record.fault is None:
                     message = f'found nothing in the column "{column.name}", expected a value: it is required'
                     record.fault = Reason(
