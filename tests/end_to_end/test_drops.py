@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.dropped import ARCHIVE, BUCKET, Dropped, announcement, dropped, table
+from tailrace.cli import main
 from tailrace.drops.items import MESSAGE
 
 ROWS = 30
@@ -185,3 +186,43 @@ def test_two_at_one_file_store_it_once(world: Dropped, tmp_path: Path) -> None:
     assert world.item("long.csv")["status"] == "done"
     positions = world.positions()
     assert (len(positions), max(positions.values()), world.audit()) == (LONG, 1, 0)
+
+
+def test_what_was_rejected_comes_back_as_a_file_and_once(
+    world: Dropped, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.environ["TAILRACE_CSV_REQUIRED"] = "n"
+    world.send(world.put("a.csv", b"n,t\n1,a\n,b\n"))
+    assert world.run() == 0
+    assert (world.item("a.csv")["stored"], world.item("a.csv")["rejected"]) == (1, 1)
+    capsys.readouterr()
+    assert main(["quarantine", "list", "--drops", "--json"], world.environ) == 0
+    (rejected,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert rejected["reasons"][0]["keyword"] == "required"
+    patch, mended = tmp_path / "patch.json", tmp_path / "mended.jsonl"
+    patch.write_text('[{"op": "add", "path": "/n", "value": 2}]')
+    send = ["redrive", "--drops", "--reason", "required", "--patch", str(patch), "--send"]
+    assert main(send, world.environ) == 2
+    assert "add --out FILE, then drop it" in capsys.readouterr().err
+    assert main([*send, "--out", str(mended)], world.environ) == 0
+    for key in ("mended.jsonl", "twice.jsonl"):
+        world.send(world.put(key, mended.read_bytes()))
+    assert world.run() == 0
+    again = [world.item(key) for key in ("mended.jsonl", "twice.jsonl")]
+    assert [(item["stored"], item["filtered"]) for item in again] == [(1, 0), (0, 1)]
+    assert world.audit() == 0
+
+
+def test_in_a_bucket_with_versions_each_version_is_brought_in(world: Dropped) -> None:
+    world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
+    world.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    world.notify()
+    for rows in (1, 2):
+        world.put("a.csv", table(rows))
+    assert world.run() == 0
+    assert sorted((item["status"], item["stored"]) for item in world.items()) == [("done", 1), ("done", 2)]
+    assert all(item["version"] for item in world.items())
+    found = world.s3.list_object_versions(Bucket=BUCKET)
+    assert ("Versions" in found, "DeleteMarkers" in found) == (False, False)
+    assert len(world.s3.list_objects_v2(Bucket=ARCHIVE)["Contents"]) == 2
+    assert (world.left(), world.audit()) == (0, 0)
