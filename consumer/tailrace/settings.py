@@ -39,6 +39,7 @@ class Aws(Section, frozen=True):
     kinesis_endpoint: str = ""
     dynamodb_endpoint: str = ""
     s3_endpoint: str = ""
+    sqs_endpoint: str = ""
     redshift_endpoint: str = ""  # of the Data API
 
 
@@ -167,6 +168,30 @@ class Lake(Section, frozen=True):
     kms_key: str = ""  # with aws:kms; empty: the account's
 
 
+class Csv(Section, frozen=True):
+    """How files of CSV become events."""
+
+    delimiter: str = ","  # "tab" is one too; files that end in .tsv always have it
+    quote: str = '"'  # empty: no cell is quoted
+    escape: str = ""  # a character before one that is to be taken as it is; quotes may be doubled besides
+    encoding: Literal["utf-8", "latin-1", "windows-1252"] = "utf-8"
+    header: bool = True  # the first row names the columns
+    columns: tuple[str, ...] = ()  # column=member:kind; text, integer, number, boolean, json, drop
+    others: Literal["keep", "drop"] = "keep"  # columns that are not listed
+    required: tuple[str, ...] = ()  # columns that a file must have, with a value in each row
+    nulls: tuple[str, ...] = ()  # words of cells that stand for nothing, as empty ones do
+    event_types: tuple[str, ...] = ()  # pattern=event type, by file name; the first that fits
+
+
+class Drops(Section, frozen=True):
+    """Files dropped on S3, told by a queue."""
+
+    queue: str = ""  # the URL of an SQS queue of S3 event messages
+    archive: str = ""  # s3://bucket/prefix where files go when they are stored; empty: they stay
+    visibility_s: int = 120  # how long a message is kept from others; extended while its files are worked on
+    wait_s: int = 10  # of one long poll
+
+
 class Flush(Section, frozen=True):
     """When a plan is cut: at whichever comes first."""
 
@@ -237,6 +262,8 @@ class Settings(Section, frozen=True):
     refresh: Refresh = Refresh()
     lake: Lake = Lake()
     flush: Flush = Flush()
+    csv: Csv = Csv()
+    drops: Drops = Drops()
     ledger: Ledger = Ledger()
     redshift: Redshift = Redshift()
     world: World = World()

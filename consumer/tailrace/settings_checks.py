@@ -14,6 +14,7 @@ _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters
 _TABLE_PATTERN = re.compile(r"[A-Za-z0-9_./*-]+")
 _ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_COLUMN = re.compile(r"[^=]+(=[^=:]*(:(text|integer|number|boolean|json|drop))?)?")
 _OPTION = re.compile(r"[^.=\s]+\.[^=\s]+=.*", re.DOTALL)
 _PATH_KEYS = (
     "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id", "user_agent", "url", "referer", "ip",
@@ -59,6 +60,7 @@ _TABLES: Check = (
     lambda tables: all(_TABLE_PATTERN.fullmatch(one) for one in tables),
     "tables, like page_view/v1, quarantine or page_view/*",
 )
+_MARK: Check = (lambda text: len(text) <= 1 and text not in {"\n", "\r"}, "one character, or nothing")
 _PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
 
 CHECKS: Mapping[str, Check] = {
@@ -69,6 +71,7 @@ CHECKS: Mapping[str, Check] = {
     "aws.kinesis_endpoint": _ENDPOINTS,
     "aws.dynamodb_endpoint": _ENDPOINTS,
     "aws.s3_endpoint": _ENDPOINTS,
+    "aws.sqs_endpoint": _ENDPOINTS,
     "aws.redshift_endpoint": _ENDPOINTS,
     "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "kcl.worker_id": _PLAIN,
@@ -112,6 +115,24 @@ CHECKS: Mapping[str, Check] = {
     "flush.bytes": _between(1),
     "flush.age_s": _MORE_THAN_0,
     "flush.objects": _between(1),
+    "csv.delimiter": (
+        lambda text: text == "tab" or (len(text) == 1 and text not in {"\n", "\r"}),
+        "one character, or tab",
+    ),
+    "csv.quote": _MARK,
+    "csv.escape": _MARK,
+    "csv.columns": (
+        lambda columns: all(
+            _COLUMN.fullmatch(one) and _paths_are_good((one.partition("=")[2].partition(":")[0] or "member",))
+            for one in columns
+        ),
+        "column, column=member or column=member:kind; kinds: text, integer, number, boolean, json, drop",
+    ),
+    "csv.event_types": (lambda types: all(re.fullmatch(r"[^=]+=.+", one) for one in types), "pattern=event type"),
+    "drops.queue": (lambda text: not text or bool(re.fullmatch(r"https?://[^/\s]+/\S+", text)), "a queue's URL"),
+    "drops.archive": (lambda text: not text or _BUCKET.fullmatch(text) is not None, "s3://bucket/prefix"),
+    "drops.visibility_s": _between(5, 43_200),
+    "drops.wait_s": _between(0, 20),
     "ledger.table": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "ledger.path": (lambda text: bool(text.strip()), "a file"),
     "redshift.workgroup": (lambda text: not text or bool(_WORKGROUP.fullmatch(text)), "3 to 63 of a-z 0-9 -"),

@@ -184,6 +184,7 @@ def test_every_number_and_every_text_that_names_something_is_checked() -> None:
     free |= {("enrich", key) for key in ("steps", "referers", "geo", "tenants")}
     free |= {("privacy", "keys"), ("privacy", "key"), ("routes", "json"), ("lake", "encryption"), ("lake", "kms_key")}
     free |= {("logs", "format"), ("logs", "level")}
+    free |= {("csv", key) for key in ("encoding", "header", "others", "required", "nulls")}
     assert set(KEYS) - {tuple(name.split(".")) for name in CHECKS} == free
 
 

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from tailrace.cli.selection import add_origins
 from tailrace.commit.audit import CHECKS, Finding, Report, ShardReport, audit
 from tailrace.commit.committed import epoch_of
-from tailrace.commit.stores import ledger_of
+from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import LakeReader
 
@@ -25,7 +26,7 @@ HEADINGS = ("shard", "plans", "received", "stored", "rejected", "filtered", "ver
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--files", action="store_true", help="audit what `backfill` stored, by its local ledger")
+    add_origins(parser, "audit what `{}` stored")
     parser.add_argument("--explain", action="store_true", help="say for each check what was compared, with numbers")
     parser.add_argument(
         "--expired", type=int, metavar="DAYS", help="what was rejected longer ago may be gone: the quarantine expires"
@@ -36,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Audit the lake that the settings name; return the exit status."""
     settings = args.settings
-    ledger = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(ledger, settings.kcl.application)
+    origin = origin_of(settings, files=args.files, drops=args.drops)
+    ledger = ledger_of(settings, file_run=origin.file_run)
+    epoch = epoch_of(ledger, origin.application)
     if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
+        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
         return 2
-    stream = "" if args.files else settings.stream.name
     expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
-    report = audit(ledger, place_of(settings), LakeReader(), epoch, stream, expired_before=expired)
+    report = audit(ledger, place_of(settings), LakeReader(), epoch, origin.stream, expired_before=expired)
     if args.json:
         print(json.dumps(_to_json(report), indent=1))
     else:

@@ -1,4 +1,4 @@
-"""`tailrace backfill`: files of JSON lines through the same pipeline, without the JVM. Rule: run twice, it stores once.
+"""`tailrace backfill`: files of JSON lines and CSV through the same pipeline. Rule: run twice, it stores once.
 
 The ledger is a local file that belongs to one lake. A run that was cut off goes on where its last plan was committed.
 A file is known by its address and size: one that was stored with another size needs `--again`.
@@ -19,13 +19,12 @@ from typing import Any
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import LedgerStore, WorldError
-from tailrace.files import NoSuchFile, Source, UnfinishedFile, chunks, sources
-from tailrace.nouns import START
+from tailrace.files import NoSuchFile, Source, UnfinishedFile, sources
+from tailrace.filing import Begun, Filing
 from tailrace.settings import Settings, SettingsError
-from tailrace.shard import Shard
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines through the same pipeline."
+HELP = "Feed files of JSON lines or CSV through the same pipeline."
 GROUP = "run"
 STREAM = "files"
 
@@ -109,17 +108,26 @@ class _Work:
         self._progress = progress
         self._again = again
         self._clock = SystemClock()
-        self._edition = load(settings)
+        edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
-        self._claims = claims_of(settings)
         self._epoch = _epoch(settings, self._store, self._clock.now_ms())
-        self._place = place_of(settings)
+        self._filing = Filing(
+            settings,
+            edition,
+            stream=STREAM,
+            epoch=self._epoch,
+            store=self._store,
+            place=place_of(settings),
+            clock=self._clock,
+            claims=claims_of(settings),
+            say=self._say,
+        )
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._filtered: Counter[str] = Counter()
         self._tables: Counter[str] = Counter()
 
-    def _first_seen(self, source: Source) -> int:
+    def _first_seen(self, source: Source) -> Begun:
         """Return the file's last change as it was when it was first seen: a copy of a file brings the same rows."""
         sizes = self._sizes(source)
         if source.size not in sizes:
@@ -131,8 +139,13 @@ class _Work:
             self._change_sizes(source, known=True)
         key = f"file/{source.shard}"
         new: dict[str, Any] = {"uri": source.uri, "size": source.size, "modified_ms": source.modified_ms}
-        stands = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
-        return int(stands[1]["modified_ms"])
+        new["positions"] = self._filing.positions(source)
+        revision, item = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
+        positions = item.get("positions", "")
+        if positions != new["positions"] and not self._filing.begun(source.shard):
+            positions = new["positions"]
+            self._store.swap(key, revision, {**item, "positions": positions})
+        return Begun(int(item["modified_ms"]), positions)
 
     def _uri_key(self, source: Source) -> str:
         return f"uri/{self._epoch}/{sha256(source.uri.encode()).hexdigest()}"
@@ -173,59 +186,23 @@ class _Work:
 
     def file(self, source: Source) -> None:
         """Bring one file in. UnfinishedFile when that cannot be done to its end."""
-        from tailrace.nouns import Identity  # noqa: PLC0415
-        from tailrace.wiring import shard_of  # noqa: PLC0415
-
         self._progress.file(source.uri)
-        modified_ms = self._first_seen(source)
-        shard = shard_of(
-            self._settings,
-            Identity(STREAM, self._epoch, source.shard),
-            edition=self._edition,
-            store=self._store,
-            place=self._place,
-            clock=self._clock,
-            say=self._say,
-            alive=lambda: None,
-            event_time_window=False,
-            claims=self._claims,
-        )
-        try:
-            shard.open()
-            try:
-                self._feed(shard, source, modified_ms)
-            except UnfinishedFile:
-                self._give_up(shard, source)
-                raise
-            shard.end()
-            if shard.state != "fill":
-                raise UnfinishedFile(f"{source.uri}: {shard.state}: {shard.why}")
-            shard.leave()
-        finally:
-            shard.close()
-
-    def _feed(self, shard: Shard, source: Source, modified_ms: int) -> None:
+        begun = self._first_seen(source)
         done = 0
-        try:
-            for chunk in chunks(source, modified_ms, self._settings.limits.event_bytes_max):
-                shard.add(chunk.records)
-                shard.flush_due()
-                self._progress.step(chunk.done - done, self._line())
-                done = chunk.done
-                if shard.state != "fill":
-                    return
-        finally:
-            self._progress.step(source.size - done, self._line())
 
-    def _give_up(self, shard: Shard, source: Source) -> None:
-        """Leave what is committed, drop the rest. Of a file of which nothing is, a mended copy is no other size."""
-        shard.drop()
-        shard.flush()
-        if shard.state != "fill":
-            return
-        shard.leave()
-        if shard.watermark == START:
-            self._change_sizes(source, known=False)
+        def step(now: int) -> None:
+            nonlocal done
+            self._progress.step(now - done, self._line())
+            done = now
+
+        try:
+            self._filing.bring(source, source.shard, begun, step)
+        except UnfinishedFile:
+            if self._filing.untouched:  # a mended copy is no other size
+                self._change_sizes(source, known=False)
+            raise
+        finally:
+            step(source.size)
 
     def _line(self) -> str:
         counts = self._counts

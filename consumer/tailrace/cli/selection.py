@@ -13,7 +13,7 @@ from typing import Final
 from tailrace.commit.committed import epoch_of, shards_of
 from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
 from tailrace.commit.redrives import SENT, Redrives
-from tailrace.commit.stores import ledger_of
+from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
@@ -37,7 +37,14 @@ def add_filters(parser: argparse.ArgumentParser, *, pending: bool) -> None:
     group.add_argument("--until", metavar="TIME", type=moment, help="arrived before then")
     if pending:
         group.add_argument("--pending", action="store_true", help="only what `redrive` has not sent yet")
-    parser.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
+    add_origins(parser, "what `{}` rejected")
+
+
+def add_origins(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the arguments that say whose shards are meant, if not the consumer's."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--files", action="store_true", help=f"{what.format('backfill')}, by its local ledger")
+    either.add_argument("--drops", action="store_true", help=what.format("drops"))
 
 
 def moment(text: str) -> datetime:
@@ -68,17 +75,18 @@ class Chosen:
         settings: Settings = args.settings
         if args.files and not Path(settings.ledger.path).exists():
             raise SettingsError(f"found no ledger at {settings.ledger.path}: has a `backfill` run here?")
-        self.ledger: LedgerStore = ledger_of(settings, file_run=args.files)
+        origin = origin_of(settings, files=args.files, drops=args.drops)
+        self.ledger: LedgerStore = ledger_of(settings, file_run=origin.file_run)
         try:
-            epoch = epoch_of(self.ledger, settings.kcl.application)
+            epoch = epoch_of(self.ledger, origin.application)
         except (WorldError, WorldDenied) as error:
             raise type(error)(f"{error}{'' if args.files else _OR_FILES}") from error
         if epoch is None:
-            said = f"the ledger knows no application `{settings.kcl.application}`"
+            said = f"the ledger knows no application `{origin.application}`"
             raise SettingsError(f"{said}{'' if args.files else _OR_FILES}")
         self.epoch = epoch
         self.redrives = Redrives(self.ledger, epoch)
-        self._stream = "" if args.files else settings.stream.name
+        self._stream = origin.stream
         self._rejects = Rejects(place_of(settings), self._wanted(args, id_), raw=raw)
         self._pending = getattr(args, "pending", False)
 

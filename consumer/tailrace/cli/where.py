@@ -10,8 +10,9 @@ import json
 import sys
 
 from tailrace.cli import masking
+from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
-from tailrace.commit.stores import ledger_of
+from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import Found, Search
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "event_id", metavar="EVENT_ID", help="the event's own id, or its row_id, derived from its position"
     )
-    parser.add_argument("--files", action="store_true", help="look in what `backfill` stored, by its local ledger")
+    add_origins(parser, "look in what `{}` stored")
     parser.add_argument("--raw", action="store_true", help="show the values in reasons: they may be personal data")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
@@ -34,14 +35,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look the event up; return the exit status."""
     settings = args.settings
-    ledger = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(ledger, settings.kcl.application)
+    origin = origin_of(settings, files=args.files, drops=args.drops)
+    ledger = ledger_of(settings, file_run=origin.file_run)
+    epoch = epoch_of(ledger, origin.application)
     if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
+        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
         return 2
     search = Search(place_of(settings), args.event_id)
     found = 0
-    for one in search.run(list(shards_of(ledger, epoch, "" if args.files else settings.stream.name))):
+    for one in search.run(list(shards_of(ledger, epoch, origin.stream))):
         found += 1
         print(json.dumps(_plain(one, raw=args.raw)) if args.json else _text(one, raw=args.raw))
     if not args.json:

@@ -332,3 +332,53 @@ def test_a_run_that_is_killed_again_and_again_stores_once_what_a_whole_run_store
     found = work.positions()
     assert len(found) == len(set(found)) == 12_000
     assert work.audit() == 0
+
+
+def csv_of(work: Work, name: str, rows: int) -> Path:
+    """Write a file of CSV in which every tenth row has a broken quote."""
+    lines = ["n,timestamp", *(f'{n},"' if n % 10 == 9 else f'{n},"2026-01-31T00:00:00Z"' for n in range(rows))]
+    work.environ["TAILRACE_CSV_COLUMNS"] = "n=n:integer"
+    work.environ["TAILRACE_CSV_EVENT_TYPES"] = "*=page"
+    work.environ["TAILRACE_CONTRACT_EVENT_TYPE"] = "type"
+    path = work.folder / name
+    data = "\r\n".join(lines).encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_rows_of_csv_are_stored_once(work: Work, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = csv_of(work, name, 100)
+    assert work.backfill(file) == 0
+    out = capsys.readouterr().out
+    assert "90 stored    page 90" in out
+    assert "10 rejected  (unknown): decode csv 10" in out
+    assert work.backfill(file) == 0
+    assert "100 records were stored by an earlier run and skipped" in capsys.readouterr().out
+    assert work.audit() == 0
+    positions = work.positions()
+    assert len(positions) == len(set(positions)) == 100
+
+
+def test_a_csv_without_its_required_column_is_refused_whole(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    file = csv_of(work, "a.csv", 100)
+    work.environ |= {"TAILRACE_CSV_REQUIRED": "price", "TAILRACE_CSV_ESCAPE": "^"}
+    assert work.backfill(file) == 1
+    said = capsys.readouterr()
+    assert 'a.csv: it lacks the required column "price"; found "n", "timestamp"' in said.err
+    assert "0 events received" in said.out
+    del work.environ["TAILRACE_CSV_REQUIRED"], work.environ["TAILRACE_CSV_ESCAPE"]
+    assert work.backfill(file) == 0
+    assert "90 stored" in capsys.readouterr().out
+    assert work.backfill(file) == 0
+
+
+def test_a_csv_that_was_begun_under_another_dialect_is_not_gone_on_with(
+    work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = csv_of(work, "a.csv", 100)
+    assert work.backfill(file) == 0
+    work.environ["TAILRACE_CSV_QUOTE"] = "'"
+    assert work.backfill(file) == 1
+    assert "it was begun under another [csv] delimiter, quote" in capsys.readouterr().err
+    assert work.audit() == 0

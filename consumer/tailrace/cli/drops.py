@@ -1,0 +1,146 @@
+"""`tailrace drops`: files dropped on S3, announced by SQS. Rule: whenever it ends, the next start goes on.
+
+SIGTERM and SIGINT drain: what is read is committed, and the message goes back to the queue. The ledger's application
+item is its own, beside the consumer's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import signal
+from types import FrameType
+from typing import Any
+
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import app_key
+from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.commit.stores import DROPS, claims_of, ledger_of, origin_of
+from tailrace.drops.archive import Archive
+from tailrace.drops.items import FileItems
+from tailrace.drops.queue import SqsQueue
+from tailrace.drops.work import Drops
+from tailrace.edition import load
+from tailrace.filing import Filing
+from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch
+from tailrace.ops import aws, logs
+from tailrace.ops.clock import SystemClock
+from tailrace.schema.book import BookError
+from tailrace.settings import Settings, SettingsError
+
+NAME = "drops"
+HELP = "Bring in the files that a queue of S3 event messages announces, until stopped."
+GROUP = "run"
+
+
+class _Drained(Exception):
+    """A signal came while nothing was in hand."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--once", action="store_true", help="end when the queue has no message within one wait")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Work until a signal comes; return the exit status."""
+    settings: Settings = args.settings
+    for key, value in (("[lake] uri", settings.lake.uri), ("[drops] queue", settings.drops.queue)):
+        if not value:
+            raise SettingsError(f"{key} is not set (TAILRACE_{key.strip('[').replace('] ', '_').upper()})")
+    logs.configure(settings.logs.format, settings.logs.level)
+    work = _Work(settings)
+    before = [(number, signal.signal(number, work.stop)) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        work.run(once=args.once)
+    except _Drained:
+        pass
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    return 0
+
+
+class _Work:
+    """The parts, and the edition that may change between two messages."""
+
+    def __init__(self, settings: Settings) -> None:
+        from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
+        from tailrace.wiring import tune  # noqa: PLC0415
+
+        tune()
+        self._settings = settings
+        self._log = logs.get("drops")
+        self._clock = clock = SystemClock()
+        store = ledger_of(settings, file_run=False)
+        minted = _epoch(settings, store, clock.now_ms())
+        self._filing = Filing(
+            settings,
+            load(settings),
+            stream=DROPS,
+            epoch=minted,
+            store=store,
+            place=place_of(settings),
+            clock=clock,
+            claims=claims_of(settings),
+            say=self._say,
+        )
+        self._loaded = clock.monotonic()
+        region, drops = settings.stream.region, settings.drops
+        s3 = aws.client("s3", region=region, endpoint=settings.aws.s3_endpoint)
+        self._drops = Drops(
+            SqsQueue(
+                aws.client("sqs", region=region, endpoint=settings.aws.sqs_endpoint),
+                drops.queue,
+                visibility_s=drops.visibility_s,
+                wait_s=drops.wait_s,
+            ),
+            self._filing,
+            FileItems(store, minted),
+            s3,
+            Archive(s3, drops.archive) if drops.archive else None,
+            visibility_s=drops.visibility_s,
+            patience=lambda: Patience(clock, settings.world.patience_s, random.Random().random),  # noqa: S311  jitter
+            clock=clock,
+            log=self._log,
+        )
+
+    def run(self, *, once: bool) -> None:
+        self._log.info("started", queue=self._settings.drops.queue, lake=self._settings.lake.uri)
+        while not self._drops.stopping.is_set():
+            self._refresh()
+            if not self._drops.step() and once:
+                break
+        self._log.info("stopped")
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal: nothing new is begun."""
+        self._drops.stopping.set()
+        if self._drops.idle:  # a message that comes at this moment comes again
+            raise _Drained
+
+    def _refresh(self) -> None:
+        """Take up what schemas, routes and lookup files say now. What is broken or away changes nothing."""
+        every_s, now = self._settings.refresh.every_s, self._clock.monotonic()
+        if not every_s or now - self._loaded < every_s:
+            return
+        self._loaded = now
+        try:
+            self._filing.edition = load(self._settings)
+        except (BookError, SettingsError, WorldError) as error:
+            self._log.warning("edition", error=str(error))
+
+    def _say(self, what: str, /, **facts: Any) -> None:
+        if what in {"trouble", "stopped", "lost", "poison"}:
+            self._log.warning(what, **facts)
+        elif what in {"opened", "committed"}:
+            self._log.debug(what, **facts)
+
+
+def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
+    """Return the epoch of the drops, made with the first start."""
+    key = app_key(origin_of(settings, drops=True).application)
+    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
+    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms}
+    return str((store.read(key) or store.swap(key, 0, new) or (1, new))[1]["epoch"])

@@ -1,0 +1,109 @@
+"""What a message of the queue says: any text is told apart, none raises."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.drops.messages import Announced, Told, told
+
+
+def record(key: str = "in/a.csv", name: str = "ObjectCreated:Put", **more: Any) -> dict[str, Any]:
+    entry = {"key": key, "size": 3, "eTag": "e1", "sequencer": "1"} | more
+    return {
+        "eventName": name,
+        "eventTime": "2026-01-31T00:00:01.500Z",
+        "s3": {"bucket": {"name": "b"}, "object": entry},
+    }
+
+
+def said(*records: Any) -> Told:
+    return told(json.dumps({"Records": records}))
+
+
+FILE = Announced("b", "in/a.csv", 3, "e1", "", 1_769_817_601_500)
+
+
+def test_a_created_object_is_announced() -> None:
+    assert said(record()) == Told((FILE,))
+    assert said(record(name="s3:ObjectCreated:CompleteMultipartUpload")) == Told((FILE,))
+    assert said(record(versionId="v7")).files[0].version == "v7"
+    assert said(record(versionId="null")).files[0].version == ""
+
+
+def test_keys_are_decoded() -> None:
+    assert said(record("in/a+b%2Bc+%C3%BC.csv")).files[0].key == "in/a b+c ü.csv"
+
+
+def test_several_records_are_several_files_and_the_same_one_is_one() -> None:
+    assert [file.key for file in said(record(), record("in/b.csv"), record()).files] == ["in/a.csv", "in/b.csv"]
+
+
+def test_another_content_is_another_shard_and_the_same_one_again_is_not() -> None:
+    others = [record(), record(size=4), record(eTag="e2"), record("in/b.csv")]
+    assert len({said(one).files[0].shard for one in others}) == 4
+    assert said(record(versionId="v1")).files[0].shard == said(record(versionId="v2")).files[0].shard == FILE.shard
+
+
+def test_other_events_are_ignored_by_name() -> None:
+    assert said(record(name="ObjectRemoved:Delete"), record()) == Told((FILE,), ("ObjectRemoved:Delete",))
+    assert said(record("in/folder/", size=0)) == Told((), ("a folder's mark",))
+
+
+def test_the_test_message_is_known() -> None:
+    assert told('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}') == Told(test=True)
+
+
+def test_what_sns_wraps_is_unwrapped() -> None:
+    inner = json.dumps({"Records": [record()]})
+    assert told(json.dumps({"Type": "Notification", "Message": inner})) == Told((FILE,))
+
+
+@pytest.mark.parametrize("body", ["", "hello", "{", "\ud800", '{"Message": "x"}'])
+def test_what_is_no_json_is_told(body: str) -> None:
+    assert told(body) == Told(wrong="it is no JSON")
+
+
+@pytest.mark.parametrize("body", ["1", "[]", "{}", '{"Records": 3}', '{"detail": {}}'])
+def test_what_is_no_message_of_s3_is_told(body: str) -> None:
+    assert told(body) == Told(wrong="it is no event message of S3")
+
+
+def test_a_record_without_its_object_is_told_and_the_others_count() -> None:
+    broken = [
+        3,
+        {},
+        {"eventName": "ObjectCreated:Put"},
+        record(size="3"),
+        record(size=2**63),
+        record(eTag=None),
+        record("%FF"),
+    ]
+    found = said(*broken, record())
+    assert found.files == (FILE,)
+    assert found.wrong == "7 of its 8 records name no object, or not its size and ETag"
+
+
+def test_a_time_that_is_none_is_zero() -> None:
+    odd = record() | {"eventTime": "soon"}
+    assert said(odd).files[0].event_ms == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["Records", "Message", "eventName", "s3", "object", "bucket", "key"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.text() | JSON.map(json.dumps) | st.lists(JSON).map(lambda records: json.dumps({"Records": records})))
+def test_no_text_raises(body: str) -> None:
+    found = told(body)
+    assert isinstance(found, Told)
