@@ -298,7 +298,7 @@ def _outputs(place: Place, report: Report, outputs: Outputs) -> set[int]:
     report.findings.extend(Finding("rows", text) for text in outputs.left())
     if outputs.view.compactions:
         rows = sum(entry.rows for _, objects in outputs.live() for entry in told_once(objects))
-        report.notes.append(f"{len(outputs.view.compactions)} compactions: {rows:,} rows lie where they moved them")
+        report.notes.append(f"compactions: {len(outputs.view.compactions):,}, which hold {rows:,} rows")
     return {hash(entry.name) for one in outputs.view.compactions for entry in one.objects}
 
 
