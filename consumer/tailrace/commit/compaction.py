@@ -17,6 +17,7 @@ from tailrace.commit.rules import Already, Refused
 
 INPUTS_MAX = 300  # names of at most 300 bytes, each with its digest, fit in one item of DynamoDB
 COMPACTED = "compacted"
+SWEPT = "swept"  # in the metadata of an object that stands where a replaced one stood
 
 
 class Input(NamedTuple):

@@ -8,6 +8,7 @@ from tailrace.commit import compaction, protocol
 from tailrace.commit.compacted import Compaction, View, decode
 from tailrace.commit.compaction import (
     RESTING,
+    SWEPT,
     Compactor,
     Input,
     Swap,
@@ -125,13 +126,15 @@ class TableCompactor:
             for entry in self._committed(chain).inputs:
                 body = self._empty(entry)
                 try:
-                    self._put(entry.name, body, entry.chain, entry.generation + 1)
+                    self._put(entry.name, body, entry.chain, entry.generation + 1, swept=True)
                 finally:
                     body.close()
         self._place.sync()
 
-    def _put(self, name: str, body: Body, chain: int, generation: int) -> bool:
+    def _put(self, name: str, body: Body, chain: int, generation: int, *, swept: bool = False) -> bool:
         upload, about = Upload(generation), protocol.meta(self.epoch, chain, generation)
+        if swept:
+            about = {**about, SWEPT: "1"}
         while upload.step not in {"done", "superseded"}:
             reply: bool | tuple[str, int] | None
             match upload.step:
