@@ -133,8 +133,8 @@ class TableCompactor:
 
     def _put(self, name: str, body: Body, chain: int, generation: int, *, swept: bool = False) -> bool:
         upload, about = Upload(generation), protocol.meta(self.epoch, chain, generation)
-        if swept:
-            about = {**about, SWEPT: "1"}
+        if swept:  # something stands there, as a rule
+            upload, about = Upload(generation, "head"), {**about, SWEPT: "1"}
         while upload.step not in {"done", "superseded"}:
             reply: bool | tuple[str, int] | None
             match upload.step:

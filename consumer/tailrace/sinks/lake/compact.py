@@ -6,9 +6,10 @@ do not fit together so are left as they are.
 
 from __future__ import annotations
 
-import hashlib
+import io
 from collections.abc import Iterator, Sequence
-from typing import Final
+from hashlib import sha256
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ from tailrace.sinks.lake.layout import table_of
 from tailrace.sinks.lake.spool import Budget
 
 READ_BYTES: Final = 8 * MIB
+KEPT_BYTES_MAX: Final = 32 * MIB  # of inputs, between the look at their columns and the reading of their rows
 WAITING_BYTES_MAX: Final = 64 * MIB  # rows on their way into a row group
 SORT: Final = "tenant"
 LEAST: Final = pa.schema([("row_id", pa.string())])  # a file without any column is none for some readers
@@ -52,6 +54,7 @@ class Merge:
         self._place, self._form = place, form
         self._budget = Budget(spool_bytes)
         self._bodies: list[Body] = []
+        self._kept: dict[str, bytes] = {}
 
     def bodies(self, about: Compaction, names: Sequence[str]) -> dict[str, Body]:
         """Return the body of each name, the file's too. Raises Unfit, also where an input is gone."""
@@ -59,8 +62,6 @@ class Merge:
         meta = {"epoch": about.epoch, "chain": str(about.chain), "generation": str(about.generation)}
         folder, _, _ = objects[0].rpartition("/")
         read = told(about.inputs)
-        for entry in read:
-            _same(self._place, entry)
         table = self._table(table_of(objects[0]), read)
         suffixes = ["." + name.rpartition(".")[2] for name in objects]
         rows = Folder(folder, table, self._form, self._budget, suffixes)
@@ -91,7 +92,7 @@ class Merge:
     def _table(self, name: str, read: Sequence[Input]) -> Table:
         widest, dictionary = LEAST, tuple[str, ...]()
         for entry in read:
-            schema, packed = columns(self._place, entry.name)
+            schema, packed = columns(entry.name, self._source(entry, first=True))
             if widest is LEAST:
                 widest = schema
             if len(schema) > len(widest):
@@ -102,9 +103,23 @@ class Merge:
         sort = SORT if name != QUARANTINE and SORT in widest.names else None
         return Table(name, widest, dictionary, sort)
 
+    def _source(self, entry: Input, *, first: bool = False) -> BinaryIO:
+        """Return the bytes of an input, as they were committed. What is small is read once."""
+        data = self._kept.get(entry.name)
+        if data is None:
+            try:
+                data = self._place.read(entry.name)
+            except FileNotFoundError:
+                raise Unfit(f"{entry.name} is gone") from None
+            if sha256(data).hexdigest() != entry.sha256:
+                raise Unfit(f"{entry.name} is not what was committed")
+            if first and sum(map(len, self._kept.values())) + len(data) <= KEPT_BYTES_MAX:
+                self._kept[entry.name] = data
+        return io.BytesIO(data)
+
     def _rows(self, entry: Input, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
-            with self._place.open(entry.name) as source, opened(entry.name, source) as groups:
+            with self._source(entry) as source, opened(entry.name, source) as groups:
                 for group in groups:
                     table = group.read()
                     for field in list(schema)[table.num_columns :]:
@@ -114,23 +129,23 @@ class Merge:
             raise Unfit(f"{entry.name} cannot be read: {error}") from error
 
 
-def columns(place: Place, name: str) -> tuple[pa.Schema, tuple[str, ...]]:
+def columns(name: str, source: BinaryIO) -> tuple[pa.Schema, tuple[str, ...]]:
     """Return a file's columns, and those of low cardinality as far as the file knows."""
-    with place.open(name) as source:
-        try:
-            if name.endswith(AVRO):
-                return avro_read.columns(source), ()
-            with parquet(source) as file:
-                return file.schema_arrow.remove_metadata(), _packed(file.metadata)
-        except ValueError as error:
-            raise Unfit(f"{name} cannot be read: {error}") from error
+    try:
+        if name.endswith(AVRO):
+            return avro_read.columns(source), ()
+        with parquet(source) as file:
+            return file.schema_arrow.remove_metadata(), _packed(file.metadata)
+    except ValueError as error:
+        raise Unfit(f"{name} cannot be read: {error}") from error
 
 
 def empty(place: Place, epoch: str, form: Format, entry: Input) -> Body:
     """Return an object without rows and with the columns of the one that it replaces."""
     folder, _, _ = entry.name.rpartition("/")
     try:
-        schema, _ = columns(place, entry.name)
+        with place.open(entry.name) as source:
+            schema, _ = columns(entry.name, source)
     except FileNotFoundError:  # a lifecycle rule was faster
         schema = LEAST
     table = Table(table_of(entry.name), schema, ())
@@ -145,15 +160,3 @@ def _packed(facts: pq.FileMetaData) -> tuple[str, ...]:
     group = facts.row_group(0)
     found = (group.column(at) for at in range(group.num_columns))
     return tuple(one.path_in_schema for one in found if one.has_dictionary_page and "." not in one.path_in_schema)
-
-
-def _same(place: Place, entry: Input) -> None:
-    digest = hashlib.sha256()
-    try:
-        with place.open(entry.name) as source:
-            while piece := source.read(READ_BYTES):
-                digest.update(piece)
-    except FileNotFoundError:
-        raise Unfit(f"{entry.name} is gone") from None
-    if digest.hexdigest() != entry.sha256:
-        raise Unfit(f"{entry.name} is not what was committed")
