@@ -51,7 +51,7 @@ class Merge:
     """One compaction's objects in the making."""
 
     def __init__(self, place: Place, form: Format, spool_bytes: int) -> None:
-        self._place, self._form = place, form
+        self._place, self._form = place, form._replace(page_index=True)
         self._budget = Budget(spool_bytes)
         self._bodies: list[Body] = []
         self._kept: dict[str, bytes] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.memory_ports import MemoryPlace
@@ -60,6 +61,17 @@ def test_later_columns_are_null_in_earlier_rows_and_both_formats_have_the_same()
     assert [(one.name, one.rows, one.sha256) for one in done.objects] == [
         (name, 3, bodies[name].sha256) for name in NAMES[:2]
     ]
+
+
+def test_a_large_file_has_statistics_and_an_index_of_its_pages() -> None:
+    place = MemoryPlace()
+    small = put(place, "a.parquet", pa.table({"row_id": ["1", "2"], "tenant": ["b", "a"]}))
+    with place.open(small.name) as source:
+        assert not pq.read_metadata(source).row_group(0).column(1).has_column_index
+    with merged(place, small)[NAMES[0]].open() as source:
+        column = pq.read_metadata(source).row_group(0).column(1)
+    assert (column.statistics.min, column.statistics.max) == ("a", "b")
+    assert (column.has_column_index, column.has_offset_index) == (True, True)
 
 
 @pytest.mark.parametrize(
