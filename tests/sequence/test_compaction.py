@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 
 from support.compacting import Killed, Watch, World, kill
-from support.small_lake import AVRO_ALONE, BOTH, FORM
+from support.small_lake import AVRO_ALONE, BOTH, EPOCH, FORM, STREAM
+from tailrace.commit.committed import shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.sinks.lake.formats import Format
+from tailrace.sinks.lake.read import Search
 
 FORMS = pytest.mark.parametrize("form", [FORM, BOTH, AVRO_ALONE], ids=["parquet", "both", "avro"])
 
@@ -85,6 +89,31 @@ def test_at_no_effect_does_the_view_lack_a_row_or_hold_one_twice() -> None:
 
     world.compact(Watch(look))
     assert len(looked) > 40
+
+
+def test_an_audit_and_a_search_in_whose_midst_a_compaction_comes_ask_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    opened, reads = world.place.open, []
+
+    def comes(name: str) -> BinaryIO:
+        reads.append(name)
+        if len(reads) == 3:
+            monkeypatch.setattr(world.place, "open", opened)
+            world.compact()
+        return opened(name)
+
+    monkeypatch.setattr(world.place, "open", comes)
+    assert world.findings() == []
+    assert len(world.objects()) == 2
+
+    world = World()
+    view = view_of(world.ledger, world.place, EPOCH)
+    world.compact()
+    search = Search(world.place, "shard-1-171", view)
+    shards = list(shards_of(world.ledger, EPOCH, STREAM))
+    assert (list(search.run(shards)), search.changed) == ([], True)
+    search = Search(world.place, "shard-1-171", view_of(world.ledger, world.place, EPOCH))
+    assert ([hit.facts.chain for hit in search.run(shards)], search.changed) == ([2], False)
 
 
 def test_late_rows_are_compacted_with_what_was_compacted() -> None:
