@@ -14,7 +14,8 @@ from support.simulated_daemon import Manner, SimulatedDaemon
 from support.simulated_threads import Killed, Task
 from support.simulated_world import EFFECTS, IDENTITY, LANE, Process, Strike, World, committed
 from tailrace.cli.resolve import decide
-from tailrace.commit.audit import Reader, audit
+from tailrace.commit.audit import audit
+from tailrace.commit.audit_compacted import Reader
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger

@@ -34,6 +34,7 @@ EVENT_FIELDS = [
     ("event_time", TIME),
     ("time_source", pa.string()),
     ("received_at", TIME),
+    ("shard", pa.string()),
     ("position", pa.string()),
 ]
 ENVELOPE = pa.schema(EVENT_FIELDS)
@@ -47,6 +48,7 @@ QUARANTINE = Table(
             ("received_at", TIME),
             ("stage", pa.string()),
             ("reasons", pa.string()),
+            ("shard", pa.string()),
             ("position", pa.string()),
         ]
     ),
@@ -98,6 +100,7 @@ def _who(shard: str, record: Record) -> dict[str, Any]:
         "row_id": blake2b(f"{shard}/{position}".encode(), digest_size=16).hexdigest(),
         "event_id": f"{shard}-{record.sequence}",
         "received_at": record.arrival_ms * 1000,
+        "shard": shard,
         "position": position,
     }
 

@@ -63,6 +63,7 @@ COMMANDS = (
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
     Command("redrive", "mend", "Mend what was rejected and send it again."),
+    Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
     Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
 )
 
@@ -74,6 +75,7 @@ SENTENCES: Mapping[tuple[str, str], int] = {
     ("tailrace.kcl.preflight", "Refused"): 2,
     ("tailrace.kcl.jars", "JarsError"): 2,
     ("tailrace.kcl.java", "JavaError"): 2,
+    ("tailrace.commit.committed", "CommitFileError"): 2,
     ("tailrace.commit.ports", "WorldError"): 75,
     ("tailrace.commit.ports", "WorldDenied"): 77,
 }

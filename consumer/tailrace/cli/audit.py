@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from tailrace.cli.selection import add_origins
-from tailrace.commit.audit import CHECKS, Finding, Report, ShardReport, audit
+from tailrace.commit.audit import CHECKS, audit
+from tailrace.commit.audit_report import Finding, Report, ShardReport
 from tailrace.commit.committed import epoch_of
 from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.sinks.lake.places import place_of

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
 from tailrace.commit.redrives import SENT, Redrives
 from tailrace.commit.stores import ledger_of, origin_of
@@ -87,7 +88,9 @@ class Chosen:
         self.epoch = epoch
         self.redrives = Redrives(self.ledger, epoch)
         self._stream = origin.stream
-        self._rejects = Rejects(place_of(settings), self._wanted(args, id_), raw=raw)
+        place = place_of(settings)
+        view = view_of(self.ledger, place, epoch)  # before the shards
+        self._rejects = Rejects(place, self._wanted(args, id_), raw=raw, view=view)
         self._pending = getattr(args, "pending", False)
 
     @staticmethod

@@ -12,6 +12,7 @@ import sys
 from tailrace.cli import masking
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.places import place_of
@@ -20,6 +21,7 @@ from tailrace.sinks.lake.read import Found, Search
 NAME = "where"
 HELP = "Find one event: its record, plan, object and row group, or its reject."
 GROUP = "look"
+TRIES = 3  # where a compaction replaces what is being read
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +43,14 @@ def run(args: argparse.Namespace) -> int:
     if epoch is None:
         print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
         return 2
-    search = Search(place_of(settings), args.event_id)
-    found = 0
-    for one in search.run(list(shards_of(ledger, epoch, origin.stream))):
-        found += 1
+    place = place_of(settings)
+    for _ in range(TRIES):
+        search = Search(place, args.event_id, view_of(ledger, place, epoch))  # before the shards
+        hits = list(search.run(list(shards_of(ledger, epoch, origin.stream))))
+        if not search.changed:
+            break
+    found = len(hits)
+    for one in hits:
         print(json.dumps(_plain(one, raw=args.raw)) if args.json else _text(one, raw=args.raw))
     if not args.json:
         print(f"{found or 'not'} found; read {search.objects} objects.")

@@ -15,7 +15,8 @@ import pytest
 
 from support.small_lake import EPOCH, PAGE_VIEW, STREAM, SmallLake, lane, outcome, records
 from tailrace.cli import audit as command
-from tailrace.commit.audit import CHECKS, Report, audit
+from tailrace.commit.audit import CHECKS, audit
+from tailrace.commit.audit_report import Report
 from tailrace.commit.batch import part_of
 from tailrace.commit.plan import lane_key
 from tailrace.nouns import Identity

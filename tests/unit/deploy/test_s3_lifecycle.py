@@ -1,4 +1,4 @@
-"""The lifecycle rules that are shipped. Rule: what expires is the quarantine, and nothing beside it."""
+"""The lifecycle rules that are shipped. Rule: what expires is the quarantine, and what holds no rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tailrace.nouns import Identity, Reason, Rejected
 from tailrace.rows.rejects import quarantine_rows
 from tailrace.schema import book
 from tailrace.sinks.lake.layout import Layout, split
+from tailrace.sinks.lake.places.s3 import SWEPT_TAG
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "deploy" / "s3-lifecycle.json"
@@ -24,9 +25,13 @@ def rules() -> list[dict[str, object]]:
     return json.loads(FILE.read_text())["Rules"]
 
 
-def test_what_expires_is_where_rejects_are() -> None:
+def test_what_expires_is_where_rejects_are_or_was_replaced() -> None:
     expiring = [rule["Filter"] for rule in rules() if "Expiration" in rule]
-    assert expiring == [{"Prefix": f"{LAKE}{committed.QUARANTINE}/"}]
+    key, value = SWEPT_TAG.split("=")
+    assert expiring == [
+        {"Prefix": f"{LAKE}{committed.QUARANTINE}/"},
+        {"And": {"Prefix": LAKE, "Tags": [{"Key": key, "Value": value}]}},
+    ]
     assert book.QUARANTINE.name == committed.QUARANTINE
     one = Rejected((Reason("parse", "json", "$", "no"),), "1", 0, 0, 1_760_000_000_000, b"{")
     ((folder, _),) = split(quarantine_rows([one], Identity("s", "e", "i")), Layout())

@@ -15,7 +15,7 @@ import fastavro
 import pyarrow as pa
 
 from tailrace.sinks.lake.avro import CODEC, MAGIC, META_PREFIX, SCHEMA, SYNC_BYTES
-from tailrace.sinks.lake.avro_schema import columns_of, originals
+from tailrace.sinks.lake.avro_schema import COLUMN, columns_of, originals
 
 SUM_BYTES: Final = 4
 LONG_BYTES_MAX: Final = 10
@@ -158,6 +158,15 @@ def _deflate(packed: bytes) -> bytes:
 
 
 UNPACK: Final[Mapping[str, Callable[[bytes], bytes]]] = {"snappy": _snappy, "deflate": _deflate, "null": bytes}
+
+
+def columns(source: BinaryIO) -> pa.Schema:
+    """Return the columns, as `read` would. ValueError where a member inside a column has lost its own name."""
+    schema = json.loads(Container(source).meta[SCHEMA])
+    if any(f'"{COLUMN}": "' in json.dumps(field["type"]) for field in schema["fields"]):
+        raise ValueError("a member inside a column has a name that Avro cannot have")
+    found = zip(originals(schema), columns_of(schema), strict=True)
+    return pa.schema([(name, field.type) for name, field in found])
 
 
 def header(source: BinaryIO) -> dict[str, str]:

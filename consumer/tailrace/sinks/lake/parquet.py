@@ -59,6 +59,7 @@ class ParquetFile:
                 compression_level=self._form.level if leveled else None,
                 use_dictionary=list(self._table.dictionary),
                 write_statistics=True,
+                write_page_index=self._form.page_index,
                 store_schema=False,
             )
         return self._writer

@@ -1,0 +1,201 @@
+"""`tailrace compact`. Rule: only committed rows of hours that are over move, and no view of them lacks one.
+
+Exit status: 0 done, 75 a service stayed away: what was begun is finished by the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from tailrace.cli.selection import add_origins
+from tailrace.commit.committed import Shard, epoch_of, shards_of
+from tailrace.commit.compacted import Compaction
+from tailrace.commit.compaction import Input, file_name, item_from_dict, output_name, table_key, tables_prefix
+from tailrace.commit.compactor import TableCompactor
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import Body, LedgerStore, Place
+from tailrace.commit.stores import ledger_of, origin_of
+from tailrace.ops.clock import Clock, SystemClock
+from tailrace.settings import MIB, Settings
+from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
+from tailrace.sinks.lake.compact import Merge, Unfit, empty
+from tailrace.sinks.lake.filling import format_of
+from tailrace.sinks.lake.formats import Format
+from tailrace.sinks.lake.places import place_of
+
+NAME = "compact"
+HELP = "Make few large files of the many small ones of hours that are over."
+GROUP = "mend"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_origins(parser)
+    parser.add_argument("--table", metavar="NAME", action="append", help="this table alone; can be given again")
+    parser.add_argument("--after", type=float, metavar="HOURS", default=2.0, help="after an hour's end (default: 2)")
+    parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
+    parser.add_argument("--target-mb", type=int, metavar="MB", default=128, help="how large a file gets (default: 128)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compact the lake that the settings name; return the exit status."""
+    if args.least < 2 or args.target_mb < 1 or not 0 <= args.after < 24 * 366:
+        print("tailrace: found --least below 2, --target-mb below 1, or --after that is no time", file=sys.stderr)
+        return 2
+    settings = args.settings
+    origin = origin_of(settings, files=args.files, drops=args.drops)
+    ledger = ledger_of(settings, file_run=origin.file_run)
+    epoch = epoch_of(ledger, origin.application)
+    if epoch is None:
+        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
+        return 2
+    shards = list(shards_of(ledger, epoch, origin.stream))
+    clock = SystemClock()
+    work = Compacting(
+        settings, epoch, ledger, place_of(settings), shards, clock, Limits(args.least, args.target_mb * MIB)
+    )
+    started = clock.monotonic()
+    closed = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) - timedelta(hours=args.after)
+    done = work.run(closed, args.table, dry=args.dry_run)
+    seconds = max(clock.monotonic() - started, 0.001)
+    for line in work.said:
+        print(f"  {line}")
+    verb = "would become" if args.dry_run else "became"
+    speed = "" if args.dry_run else f", {done.read / MIB / seconds:,.1f} MiB/s"
+    print(f"{done.inputs:,} files of {done.read / MIB:,.1f} MiB {verb} {done.outputs:,}: {done.rows:,} rows{speed}.")
+    return 0
+
+
+class Done(NamedTuple):
+    """What was compacted: files in all formats, rows counted once."""
+
+    inputs: int = 0
+    outputs: int = 0
+    read: int = 0
+    rows: int = 0
+
+    def plus(self, inputs: tuple[Input, ...], outputs: int, rows: int) -> Done:
+        return Done(
+            self.inputs + len(inputs),
+            self.outputs + outputs,
+            self.read + sum(entry.bytes for entry in inputs),
+            self.rows + rows,
+        )
+
+
+class Compacting:
+    """One run over a lake."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        epoch: str,
+        ledger: LedgerStore,
+        place: Place,
+        shards: list[Shard],
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._epoch, self._ledger, self._place, self._limits = epoch, ledger, place, limits
+        self._form: Format = format_of(settings.lake)
+        self._spool_bytes = settings.lake.spool_memory_mb * MIB
+        self._committed = Committed(place, shards)
+        rng = random.Random()  # noqa: S311 - jitter between retries
+        self._patience: Callable[[], Patience] = lambda: Patience(clock, settings.world.patience_s, rng.random)
+        self._done = Done()
+        self.said: list[str] = []
+
+    def run(self, closed_before: datetime, wanted: list[str] | None, *, dry: bool = False) -> Done:
+        """Finish what was begun, then go through the closed folders of each table."""
+        if not dry:
+            for table in self._begun():
+                if not wanted or table in wanted:
+                    self._finish(self._open(table))
+        for table, folders in tables(self._place, closed_before):
+            if not wanted or table in wanted:
+                self._table(table, folders, dry=dry)
+        return self._done
+
+    def _begun(self) -> Iterator[str]:
+        prefix = tables_prefix(self._epoch)
+        for key in self._ledger.keys(prefix):
+            found = self._ledger.read(key)
+            item = None if found is None else item_from_dict(found[1])
+            if item is not None and (item.plan is not None or item.swept < item.chain):
+                yield key.removeprefix(prefix)
+
+    def _open(self, table: str) -> TableCompactor:
+        made = TableCompactor(
+            self._epoch,
+            table,
+            self._ledger,
+            self._place,
+            partial(empty, self._place, self._epoch, self._form),
+            self._patience,
+        )
+        made.open()
+        return made
+
+    def _table(self, table: str, folders: Iterator[tuple[str, list[str]]], *, dry: bool) -> None:
+        owner, view = None, None
+        for folder, names in folders:
+            if len(names) < self._limits.least:
+                continue
+            if owner is None or view is None:
+                owner = self._open(table) if not dry else self._looking(table)
+                self._finish(owner)
+                view = owner.view()
+            for inputs in groups(self._committed.live(names, view), self._limits):
+                if owner.lost:
+                    self.said.append(f"{table}: left to another run, which opened it later")
+                    return
+                suffixes = self._form.suffixes(table)
+                if dry:
+                    self._done = self._done.plus(inputs, len(suffixes), 0)
+                    self.said.append(f"{folder}: {len(inputs)} files")
+                    continue
+                names_of = tuple(output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
+                self._compact(owner, inputs, (*names_of, file_name(self._epoch, table, owner.chain)))
+
+    def _looking(self, table: str) -> TableCompactor:
+        """Return one that has opened nothing, and knows what is committed."""
+        made = TableCompactor(self._epoch, table, self._ledger, self._place, _never, self._patience)
+        found = self._ledger.read(table_key(self._epoch, table))
+        made.look(None if found is None else item_from_dict(found[1]))
+        return made
+
+    def _finish(self, owner: TableCompactor) -> None:
+        """Bring the compaction through that an earlier run left open; as one of nothing where its inputs are gone."""
+        opened = owner.opened
+        if opened is not None and not owner.lost and owner.generation:
+            self._compact(owner, opened.inputs, opened.names, begun=True)
+
+    def _compact(
+        self, owner: TableCompactor, inputs: tuple[Input, ...], names: tuple[str, ...], *, begun: bool = False
+    ) -> None:
+        merge = Merge(self._place, self._form, self._spool_bytes)
+        about = Compaction(self._epoch, owner.table, owner.chain, owner.generation, inputs, ())
+        try:
+            try:
+                bodies = merge.bodies(about, names)
+            except Unfit as error:
+                self.said.append(f"left as it is: {error}")
+                if not begun:
+                    return
+                inputs = ()
+                bodies = merge.bodies(about._replace(inputs=()), names)
+            if owner.compact(inputs, names, bodies):
+                self._done = self._done.plus(inputs, len(names) - 1, bodies[names[0]].rows)
+        finally:
+            merge.close()
+
+
+def _never(entry: Input) -> Body:
+    raise AssertionError(f"who only looks puts nothing at {entry.name}")
