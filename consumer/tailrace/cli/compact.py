@@ -36,7 +36,7 @@ GROUP = "mend"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_origins(parser)
+    add_origins(parser, "compact what `{}` stored")
     parser.add_argument("--table", metavar="NAME", action="append", help="this table alone; can be given again")
     parser.add_argument("--after", type=float, metavar="HOURS", default=2.0, help="after an hour's end (default: 2)")
     parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
