@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tailrace import edition as editions
-from tailrace.commit.lane import Say
-from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.commit.ports import Say, WorldDenied, WorldError
 from tailrace.edition import Edition
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files, Stamp

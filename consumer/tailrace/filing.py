@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tailrace.commit.committed import LAKE
-from tailrace.commit.lane import Say
 from tailrace.commit.plan import Counts, Item, item_from_dict, lane_key
-from tailrace.commit.ports import Claims, LedgerStore, Place
+from tailrace.commit.ports import Claims, LedgerStore, Place, Say
 from tailrace.csv_events import Table
 from tailrace.edition import Edition
 from tailrace.files import CSV_SUFFIXES, DamagedFile, Source, UnfinishedFile, chunks

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tailrace.commit.lane import Lane, Say
+from tailrace.commit.lane import Lane
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Claims, WorldError
+from tailrace.commit.ports import Claims, Say, WorldError
 from tailrace.nouns import Outcome, Rows
 from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, keys, lost, redriven_keys, wanted, without
 from tailrace.settings import Dedup

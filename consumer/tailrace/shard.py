@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
-from tailrace.commit.lane import Lane, Say
-from tailrace.commit.ports import Sink, WorldDenied, WorldError
+from tailrace.commit.lane import Lane
+from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
 from tailrace.nouns import START, Discreet, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon

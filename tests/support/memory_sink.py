@@ -16,7 +16,8 @@ import pyarrow as pa
 from tailrace.commit.audit_compacted import Contents, Origins
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.plan import commit_name
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import Plan, commit_name
 from tailrace.commit.ports import Body, CommitFacts, Place
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rows, Table
 
@@ -117,6 +118,12 @@ class MemoryFilling:
         identity = Identity(facts.stream, facts.epoch, facts.shard)
         bodies[commit_name(identity, facts.chain)] = BytesBody(encode(facts, stored))
         return bodies
+
+    def deltas(self) -> str:
+        return ""
+
+    def deliver(self, _plan: Plan, _patience: Patience) -> str:
+        return ""
 
     def drop(self) -> None:
         self._folders = {}

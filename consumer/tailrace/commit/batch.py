@@ -107,7 +107,7 @@ class Batch:
             return "age"
         return ""
 
-    def draft(self, names: tuple[str, ...], digests: tuple[tuple[str, str], ...]) -> Plan:
+    def draft(self, names: tuple[str, ...], digests: tuple[tuple[str, str], ...], deltas: str = "") -> Plan:
         """Return the plan of this batch, without the chain and generation that the ledger gives it."""
         return Plan(
             chain=0,
@@ -120,4 +120,5 @@ class Batch:
             names=names,
             digests=digests,
             repeated=tuple(sorted(self.repeated.items())),
+            deltas=deltas,
         )

@@ -40,8 +40,10 @@ class Plan(NamedTuple):
     counts: Counts
     names: tuple[str, ...]  # every object it may write, sorted, the commit file last
     digests: tuple[tuple[str, str], ...] = ()
-    shelf: str = ""  # the object that holds `names` and `repeated` when they are too many for the item
+    shelf: str = ""  # the object that holds `names`, `repeated` and `deltas` when they are too much for the item
     repeated: tuple[tuple[str, str], ...] = ()  # (position, why) of events left out since they came before, sorted
+    deltas: str = ""  # what must be applied once, word for word: an owner that comes later may reckon otherwise
+    sent: str = ""  # position up to which messages are known to have been sent
 
     def covers(self, other: Plan) -> bool:
         """Is the other plan the same cut of the same records?"""

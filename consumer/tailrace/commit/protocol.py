@@ -17,7 +17,19 @@ from tailrace.commit.rules import Already, Next, Refused, Verdict
 UNREAD = -1
 
 Step = Literal[
-    "open", "fill", "prepare", "take_over", "write", "commit", "suspect", "leave", "stop", "lost", "stopped", "gone"
+    "open",
+    "fill",
+    "prepare",
+    "take_over",
+    "write",
+    "advance",
+    "commit",
+    "suspect",
+    "leave",
+    "stop",
+    "lost",
+    "stopped",
+    "gone",
 ]
 RESTING: frozenset[Step] = frozenset({"fill", "lost", "stopped", "gone"})
 
@@ -46,9 +58,18 @@ class Swap(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Bring every object of the plan to its name, or find a later owner's there: then the commit will be refused."""
+    """Bring about what the plan says: every object at its name, or a later owner's there (then the commit is refused).
+
+    What takes long may be done in pieces.
+    """
 
     plan: Plan
+
+
+class Sent(NamedTuple):
+    """A piece is done: all messages up to this position are sent."""
+
+    upto: str
 
 
 class Lost(NamedTuple):
@@ -56,7 +77,7 @@ class Lost(NamedTuple):
 
 
 Effect = Read | Swap | Write
-Reply = tuple[int, Item] | None | Lost
+Reply = tuple[int, Item] | None | Lost | Sent
 
 
 def cut(owner: Owner, draft: Plan) -> Owner:
@@ -71,7 +92,14 @@ def cut(owner: Owner, draft: Plan) -> Owner:
         return _judged(owner._replace(step="prepare", plan=plan))
     opened = item.plan
     names = tuple(sorted({*opened.names, *draft.names}, key=commit_last))
-    plan = draft._replace(chain=opened.chain, generation=owner.generation, last=opened.last, names=names)
+    plan = draft._replace(
+        chain=opened.chain,
+        generation=owner.generation,
+        last=opened.last,
+        names=names,
+        deltas=opened.deltas,
+        sent=opened.sent,
+    )
     if opened.covers(draft) or item.waived == opened.chain:
         return _judged(owner._replace(step="take_over", plan=plan))
     why = (
@@ -105,6 +133,8 @@ def verdict(owner: Owner) -> Verdict:
             return rules.preparing(owner.item, owner.generation, owner.plan)
         case "take_over" if owner.plan is not None:
             return rules.taking_over(owner.item, owner.generation, owner.plan)
+        case "advance" if owner.plan is not None:
+            return rules.advancing(owner.item, owner.generation, owner.plan)
         case "commit" if owner.plan is not None:
             return rules.committing(owner.item, owner.generation, owner.plan.chain)
         case "suspect":
@@ -132,9 +162,12 @@ def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     if isinstance(reply, Lost):
         return owner._replace(revision=UNREAD)
     if isinstance(done, Write):
+        if isinstance(reply, Sent):
+            return _judged(owner._replace(step="advance", plan=done.plan._replace(sent=reply.upto)))
         return _judged(owner._replace(step="commit"))
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
+    assert not isinstance(reply, Sent), "nothing else is done in pieces"
     revision, item = reply if reply is not None else (0, Item())
     return _judged(owner._replace(revision=revision, item=item))
 
@@ -155,7 +188,7 @@ def _granted(owner: Owner) -> Owner:
         case "open":
             step: Step = "stopped" if owner.item.stopped else "fill"
             return owner._replace(step=step, generation=owner.item.generation, why=owner.item.stopped)
-        case "prepare" | "take_over":
+        case "prepare" | "take_over" | "advance":
             return owner._replace(step="write")
         case "commit":
             return owner._replace(step="fill", plan=None)

@@ -71,7 +71,19 @@ def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
     assert item.plan is not None, "nobody else commits under this generation"
     assert item.plan.covers(plan) or item.waived == plan.chain, "`cut` saw to it"
     assert set(item.plan.names) <= set(plan.names), "a name once planned stays planned"
+    assert (item.plan.deltas, item.plan.sent) == (plan.deltas, plan.sent), "what may be applied, or sent, stays so"
     return Next(item._replace(plan=plan, suspect=(), hot=()))
+
+
+def advancing(item: Item, generation: int, plan: Plan) -> Verdict:
+    """Some of what the open plan sends has been sent: who comes later need not send it again."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.plan == plan:
+        return Already()
+    assert item.plan is not None, "nobody else commits under this generation"
+    assert item.plan == plan._replace(sent=item.plan.sent), "nothing else of a plan moves"
+    return Next(item._replace(plan=plan))
 
 
 def committing(item: Item, generation: int, chain: int) -> Verdict:

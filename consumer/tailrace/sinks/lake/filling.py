@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.plan import commit_name
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import Plan, commit_name
 from tailrace.commit.ports import Body, CommitFacts
 from tailrace.nouns import Identity, Rows, Table
 from tailrace.settings import MIB, Lake
@@ -138,6 +139,12 @@ class LakeFilling:
         of = table_of(name)
         table = self._sink.tables.get(of) or Table(of, self._sink.envelope, ())
         return file_of(suffix, path, table, self._sink.form, self._budget).close(meta)
+
+    def deltas(self) -> str:
+        return ""
+
+    def deliver(self, _plan: Plan, _patience: Patience) -> str:
+        return ""
 
     def drop(self) -> None:
         """Forget the rows and free what they held, finished bodies too."""

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, commits_of, told_once
-from tailrace.commit.lane import Say
-from tailrace.commit.ports import Place, WorldError
+from tailrace.commit.ports import Place, Say, WorldError
 from tailrace.ops.clock import Clock
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.lake.formats import PARQUET
