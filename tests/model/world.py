@@ -39,6 +39,7 @@ class World(NamedTuple):
     actors: tuple[Actor, ...] = ()
     trimmed: bool = False  # the stream has lost its first record: whoever reads from the start does not get it
     planned_first: bool = False  # a plan that holds the first record was durable once
+    effects: Any = ()  # what is brought about besides objects; see `effects_world`
 
 
 class Ports(NamedTuple):
@@ -113,6 +114,9 @@ class Model:
         own = self.names(actor.version, plan.chain, records_of(plan))
         return tuple(n for n in plan.names if n in own)
 
+    def deltas(self, version: int, records: tuple[int, ...]) -> str:
+        return ""
+
     # -- moves -----------------------------------------------------------------------------------------------
 
     def moves(self, world: World) -> Iterator[World]:
@@ -168,6 +172,7 @@ class Model:
                 positions_digest=" ".join(map(str, records)),
                 counts=Item().totals,
                 names=self.names(actor.version, item.chain + 1, records),
+                deltas=self.deltas(actor.version, records),
             )
             yield world, self.entered(actor, self.p.cut(owner, draft))
 
