@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tailrace.commit.committed import LAKE
 from tailrace.commit.plan import Counts, Item, item_from_dict, lane_key
 from tailrace.commit.ports import Claims, LedgerStore, Place, Say
 from tailrace.csv_events import Table
 from tailrace.edition import Edition
 from tailrace.files import CSV_SUFFIXES, DamagedFile, Source, UnfinishedFile, chunks
-from tailrace.nouns import START, Identity
+from tailrace.nouns import LAKE, START, Identity
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings
 from tailrace.shard import Shard

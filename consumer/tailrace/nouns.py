@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow as pa
 SEQUENCE_DIGITS = 64
 SUB_DIGITS = 10
 START = ""  # the mark before every record
+LAKE: Final = "lake"  # the lane that stores all: rejects too
 
 
 def mark(sequence: str, sub: int) -> str:
@@ -109,10 +110,11 @@ class Table(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows of one table."""
+    """Rows of one table. What goes elsewhere stands beside what goes to the lake: often it is the same batch."""
 
     table: Table
     batch: pa.RecordBatch
+    sent: Mapping[str, pa.RecordBatch] = MappingProxyType({})  # by lane, none of them empty
 
 
 class Outcome(NamedTuple):
@@ -126,4 +128,12 @@ class Outcome(NamedTuple):
     reasons: Counter[tuple[str, str, str]]  # (event type or "", stage, keyword) -> events rejected (first reason)
     stored_by_type: Counter[str]
     filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events
-    repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those filtered for what came before
+    repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those left out for what came before
+
+    def of(self, lane: str) -> Outcome:
+        """Return what goes to a lane. Rejects are the lake's to store; what another one does not get is filtered."""
+        if lane == LAKE:
+            return self
+        rows = [Rows(part.table, part.sent[lane]) for part in self.rows if lane in part.sent]
+        stored = sum(part.batch.num_rows for part in rows)
+        return self._replace(rows=rows, stored=stored, filtered=self.received - self.rejected - stored)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane
 from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
-from tailrace.nouns import START, Discreet, Outcome, Reason, Record, TooMuch
+from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
@@ -51,15 +52,23 @@ class Shard:
         self.delivered = START  # mark of the last record the daemon brought
         self.digits = 0  # of its sequence number, where zeros stand before it (stand-ins; Kinesis has none)
 
-    def open(self) -> None:
-        """Take every lane over."""
+    def open(self, checkpoint: str = START) -> None:
+        """Take every lane over. `checkpoint`: the mark after which the daemon goes on; the lake must not be behind it.
+
+        A lane that is new begins where the slowest of the others stands: what came before was not meant for it. One
+        that was away for so long that the daemon is past it goes on from there.
+        """
+        found = {lane.name: lane.found() for lane in self._lanes}
+        start = min((mark for mark in found.values() if mark is not None), default=START)
         for lane in self._lanes:
-            lane.open()
+            lane.open(START if found[lane.name] is not None else start)
+            if lane.name != LAKE and lane.watermark < checkpoint:
+                lane.skip(checkpoint, "the lane was away")
 
     @property
     def state(self) -> str:
-        """`fill`; else `lost` or `stopped`, whatever the worst lane says."""
-        states = {lane.state for lane in self._lanes}
+        """`fill`; else `lost` where any lane has another owner, or `stopped` where the lake's waits for a person."""
+        states = {lane.state for lane in self._lanes if lane.name == LAKE or lane.state == "lost"}
         return "lost" if "lost" in states else "stopped" if "stopped" in states else "fill"
 
     @property
@@ -70,6 +79,12 @@ class Shard:
     @property
     def why(self) -> str:
         return "; ".join(lane.why for lane in self._lanes if lane.why)
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """Lanes that wait for better times, or for a person; their records come again once the shard is opened anew."""
+        waiting = {"parked", "stopped"}
+        return tuple(lane.name for lane in self._lanes if lane.name != LAKE and lane.state in waiting)
 
     @property
     def watermark(self) -> str:
@@ -98,7 +113,7 @@ class Shard:
         except TooMuch:
             roomy = False
         else:
-            roomy = len(part.records) == 1 or all([lane.make_room(outcome) for lane in self._lanes])  # noqa: C419 every lane
+            roomy = len(part.records) == 1 or all([lane.make_room(outcome.of(lane.name)) for lane in self._lanes])  # noqa: C419 every lane
         if not roomy:
             half = len(part.records) // 2
             for records in (part.records[:half], part.records[half:]):
@@ -112,8 +127,20 @@ class Shard:
         )
         now_ms = self._now_ms()
         for lane in self._lanes:
-            lane.add(part, outcome, now_ms)
-            lane.flush_due(now_ms)
+            with self._apart(lane):
+                lane.add(part, outcome.of(lane.name), now_ms)
+                lane.flush_due(now_ms)
+
+    @contextmanager
+    def _apart(self, lane: Lane) -> Iterator[None]:
+        """What goes wrong with a destination stays its own: its lane is parked, and the others go on."""
+        if lane.name == LAKE:
+            yield
+            return
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lake must not wait for it
+            lane.park(f"{type(error).__name__}: {error}")
 
     def _once(self, part: Part, outcome: Outcome) -> Outcome:
         """Take out what came before. One lane has the say, and all plans note it.
@@ -123,7 +150,8 @@ class Shard:
         if self._repeats is None:
             return outcome
         for lane in self._lanes:
-            lane.reach(part)
+            with self._apart(lane):
+                lane.reach(part)
         takers = [lane for lane in self._lanes if lane.wants(part)]
         if not takers:
             return outcome
@@ -187,8 +215,9 @@ class Shard:
     def _cut(self, why: str) -> None:
         for lane in self._lanes:
             if lane.forced == START:
-                lane.cut(why)
-                lane.settle()
+                with self._apart(lane):
+                    lane.cut(why)
+                    lane.settle()
 
     def adopt(self, pipeline: Pipeline, sinks: Mapping[str, Sink], digests: tuple[tuple[str, str], ...]) -> bool:
         """Go on under another edition from the next record on; `sinks` by lane. False where that must wait.
@@ -199,7 +228,8 @@ class Shard:
         if self.state != "fill" or any(lane.forced != START for lane in self._lanes):
             return False
         for lane in self._lanes:
-            lane.cut("edition")  # waits for a plan in flight, and for no more: a turn has an end
+            with self._apart(lane):
+                lane.cut("edition")  # waits for a plan in flight, and for no more: a turn has an end
         if self.state != "fill":
             return False
         self._pipeline = pipeline
@@ -211,12 +241,14 @@ class Shard:
         """Cut what is due."""
         now_ms = self._now_ms()
         for lane in self._lanes:
-            lane.flush_due(now_ms)
+            with self._apart(lane):
+                lane.flush_due(now_ms)
 
     def caught_up(self) -> None:
         """Nothing more is in the shard by now."""
         for lane in self._lanes:
-            lane.caught_up()
+            with self._apart(lane):
+                lane.caught_up()
 
     def end(self) -> None:
         """Nothing will ever come again: commit all that is in hand."""
@@ -225,8 +257,11 @@ class Shard:
 
     def flush(self, within_s: float | None = None) -> bool:
         """Commit all that is in hand and can be; True when nothing of it is left."""
-        flushed = [lane.flush(within_s) for lane in self._lanes]  # every lane, whatever the first says
-        return all(flushed)
+        flushed = dict.fromkeys(self._lanes, False)
+        for lane in self._lanes:  # every lane, whatever the first says
+            with self._apart(lane):
+                flushed[lane] = lane.flush(within_s)
+        return all(flushed.values())
 
     def leave(self) -> None:
         """Say goodbye in good order."""

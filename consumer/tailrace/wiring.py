@@ -10,13 +10,12 @@ import pyarrow as pa
 
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.claims import LedgerClaims
-from tailrace.commit.committed import LAKE
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, LedgerStore, Place, Say
 from tailrace.edition import Edition
-from tailrace.nouns import Identity
+from tailrace.nouns import LAKE, Identity
 from tailrace.ops.clock import Clock
 from tailrace.repeats import Repeats
 from tailrace.rows.pipeline import Pipeline

@@ -45,6 +45,7 @@ def scenery_of(rng: Random, datas: tuple[bytes, ...], *, mistakes: bool) -> Scen
         records_max=rng.randint(1, 8),
         idle_max=12,
         lost_last=rng.random() < 0.5,
+        aside=rng.random() < 0.4,
     )
 
 

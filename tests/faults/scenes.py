@@ -41,6 +41,7 @@ LARGE = MIXED._replace(pad=70_000)
 PLANNED = Happened("swap.prepare", 1, "kill after")
 REPEATED = Scenery(datas=(*[repeated.DATAS[n] for n in (0, 1, 0, 5, 3, 5)],), rows=2, dedup="table")
 WRITTEN = Happened("create.commit_file", 1, "kill after")
+ASIDE = MIXED._replace(aside=True, datas=(b"1", b"bad", b"2", b"3"), uploads=1)
 
 SCENES = {
     "a shard from its beginning to its end": Scene(MIXED),
@@ -63,6 +64,8 @@ SCENES = {
     "events come again": Scene(REPEATED, kind=real.REAL),
     "events come again, and a plan is open": Scene(REPEATED, (PLANNED,), kind=real.REAL),
     "a plan of two formats is open, and the heir's settings name one": Scene(FORMATS, (PLANNED,), kind=real.REAL),
+    "a lane beside the lake": Scene(ASIDE),
+    "a lane beside the lake has begun to send": Scene(ASIDE, (Happened("aside.send", 2, "kill after"),)),
     "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
     "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),
 }

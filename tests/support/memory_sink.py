@@ -24,6 +24,7 @@ from tailrace.nouns import Identity, Outcome, Reason, Record, Rows, Table
 EVENTS = Table("events/v1", pa.schema([]), ())
 QUARANTINE = Table("quarantine", pa.schema([]), ())
 INTERNAL = "internal"
+ASIDE = "aside"  # the lane beside the lake
 
 
 class OurMistake(Exception):
@@ -54,9 +55,17 @@ class MemoryPipeline:
         return _outcome([], [f"{record.sequence}/{record.sub}/0"], INTERNAL)
 
 
+class Positions(list[str]):
+    """Rows, as a list."""
+
+    @property
+    def num_rows(self) -> int:
+        return len(self)
+
+
 def _outcome(good: list[str], bad: list[str], stage: str) -> Outcome:
-    rows = [Rows(EVENTS, good)] if good else []
-    rows += [Rows(QUARANTINE, [f"{stage}:{position}" for position in bad])] if bad else []
+    rows = [Rows(EVENTS, Positions(good), {ASIDE: Positions(good)})] if good else []
+    rows += [Rows(QUARANTINE, Positions(f"{stage}:{position}" for position in bad))] if bad else []
     total = len(good) + len(bad)
     return Outcome(rows, total, len(good), len(bad), 0, Counter(), Counter())
 

@@ -11,11 +11,11 @@ import sys
 
 from tailrace.cli.selection import add_origins
 from tailrace.commit import rules
-from tailrace.commit.committed import LAKE, epoch_of, shards_of
+from tailrace.commit.committed import epoch_of, shards_of
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.commit.stores import ledger_of, origin_of
-from tailrace.nouns import Identity
+from tailrace.nouns import LAKE, Identity
 from tailrace.sinks.lake.places import place_of
 
 NAME = "resolve"

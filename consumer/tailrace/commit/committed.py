@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict, lanes_prefix
 from tailrace.commit.ports import CommitFacts, LedgerStore, Place
-from tailrace.nouns import Identity
+from tailrace.nouns import LAKE, Identity
 
-LAKE = "lake"  # the lane whose commit files these are
 QUARANTINE = "quarantine"  # the table of what was rejected
 VERSION = 1
 SUFFIXES = (".parquet", ".avro")  # of objects with rows; where several hold the same rows, the first is read

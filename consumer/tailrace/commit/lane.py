@@ -62,16 +62,22 @@ class Lane:
         self.careful = False  # the last children died too often without a commit
         self._batch = Batch(START)
         self._filling: Filling = sink.start()
+        self._parked = ""  # why it takes nothing in any more, while others go on
 
     # -- the life of a lane, on the main thread ------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Take the lane over: raise the generation, find the watermark and the open plan."""
-        self._owner = owner = self._drive(Owner())
+    def found(self) -> str | None:
+        """Return the watermark as the ledger has it, None where it knows no such lane yet. Changes nothing."""
+        found = self._ledger.read()
+        return None if found is None else found[1].watermark
+
+    def open(self, start: str = START) -> None:
+        """Take the lane over: raise the generation, find watermark and open plan. A new one begins at `start`."""
+        self._owner = owner = self._drive(Owner(start=start))
         item = owner.item
         self.taken = self.watermark = item.watermark
         self.forced = item.plan.last if item.plan is not None else START
-        self.careful = item.failures > CAREFUL_AFTER_FAILURES
+        self.careful = item.failures > CAREFUL_AFTER_FAILURES and self._objects is not None  # one lane notes for all
         self._batch = Batch(self.watermark)
         self._say(
             "opened",
@@ -87,7 +93,9 @@ class Lane:
 
     @property
     def state(self) -> str:
-        """`fill` while all is well; `lost` or `stopped` for good."""
+        """`fill` while all is well; `lost`, `stopped` or `parked` for good."""
+        if self._parked:
+            return "parked"
         return self._owner.step if self._flight is None else "fill"
 
     @property
@@ -97,7 +105,7 @@ class Lane:
 
     @property
     def why(self) -> str:
-        return self._owner.why
+        return self._parked or self._owner.why
 
     @property
     def poison(self) -> tuple[str, ...]:
@@ -228,6 +236,21 @@ class Lane:
         self._filling.drop()
         self._sink, self._digests = sink, digests
         self._filling = sink.start()
+
+    def skip(self, upto: str, why: str) -> None:
+        """Leave out records that do not come any more, and note it. Right after `open`."""
+        self._owner = self._drive(protocol.skip(self._owner, upto, why))
+        self.taken = self.watermark = self._owner.item.watermark
+        self.forced = START
+        self._batch = Batch(self.watermark)
+        self._say("skipped", lane=self.name, upto=upto, why=why)
+
+    def park(self, why: str) -> None:
+        """Take nothing in any more. What is in hand stays uncommitted, and comes again to whoever opens next."""
+        self._parked = why
+        self._flight = None
+        self.drop()
+        self._say("parked", lane=self.name, why=why)
 
     def suspect(self, span: tuple[str, ...]) -> None:
         """Careful mode: make it durable that the records from the first to the last mark are in hand; (): none are."""

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from tailrace.commit import rules
 from tailrace.commit.plan import Item, Plan
 from tailrace.commit.rules import Already, Next, Refused, Verdict
+from tailrace.nouns import START
 
 UNREAD = -1
 
@@ -24,6 +25,7 @@ Step = Literal[
     "write",
     "advance",
     "commit",
+    "skip",
     "suspect",
     "leave",
     "stop",
@@ -44,6 +46,7 @@ class Owner(NamedTuple):
     plan: Plan | None = None  # the plan in hand
     span: tuple[str, ...] = ()  # the first and last of the records in hand, in careful mode
     why: str = ""
+    start: str = START  # where a lane begins that has no item yet; where one goes on that skips
 
 
 class Read(NamedTuple):
@@ -114,6 +117,11 @@ def commit_last(name: str) -> tuple[bool, str]:
     return (name.startswith("_commits/"), name)
 
 
+def skip(owner: Owner, upto: str, why: str) -> Owner:
+    """Leave out the records up to a mark, which do not come any more."""
+    return _judged(owner._replace(step="skip", start=upto, why=why))
+
+
 def suspect(owner: Owner, span: tuple[str, ...]) -> Owner:
     """Careful mode: note the records in hand before they are touched."""
     return _judged(owner._replace(step="suspect", span=span))
@@ -137,6 +145,8 @@ def verdict(owner: Owner) -> Verdict:
             return rules.advancing(owner.item, owner.generation, owner.plan)
         case "commit" if owner.plan is not None:
             return rules.committing(owner.item, owner.generation, owner.plan.chain)
+        case "skip":
+            return rules.skipping(owner.item, owner.generation, owner.start, owner.why)
         case "suspect":
             return rules.suspecting(owner.item, owner.generation, owner.span)
         case "leave":
@@ -168,7 +178,7 @@ def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
     assert not isinstance(reply, Sent), "nothing else is done in pieces"
-    revision, item = reply if reply is not None else (0, Item())
+    revision, item = reply if reply is not None else (0, Item(watermark=owner.start))
     return _judged(owner._replace(revision=revision, item=item))
 
 
@@ -192,8 +202,8 @@ def _granted(owner: Owner) -> Owner:
             return owner._replace(step="write")
         case "commit":
             return owner._replace(step="fill", plan=None)
-        case "suspect":
-            return owner._replace(step="fill")
+        case "suspect" | "skip":
+            return owner._replace(step="fill", why="")
         case "leave":
             return owner._replace(step="gone")
         case "stop":

@@ -112,6 +112,24 @@ def committing(item: Item, generation: int, chain: int) -> Verdict:
     )
 
 
+def skipping(item: Item, generation: int, upto: str, why: str) -> Verdict:
+    """What a lane did not get while it was away does not come again: it goes on from there, and that is noted.
+
+    A plan that was open had perhaps begun: its chain is not used again.
+    """
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.watermark >= upto:
+        return Already()
+    noted = f"skipped after {item.watermark or 'the start'} to {upto}: {why}"
+    chain = item.chain if item.plan is None else item.plan.chain
+    return Next(
+        item._replace(
+            watermark=upto, chain=chain, plan=None, suspect=(), hot=(), waived=0, resolved=(*item.resolved, noted)
+        )
+    )
+
+
 def suspecting(item: Item, generation: int, span: tuple[str, ...]) -> Verdict:
     """Careful mode: records from the first to the last mark are in hand; if no more is heard, it was one of them."""
     if item.generation != generation:

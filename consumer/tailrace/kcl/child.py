@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Never
+from typing import Never, NoReturn
 
 from tailrace import settings as settings_module
 from tailrace.commit.ports import WorldError
@@ -57,6 +57,10 @@ class Resolved(Exception):
     """A person has decided for the stopped shard: open again."""
 
 
+class Parked(Exception):
+    """A destination did not work: its records come again once the shard is opened anew."""
+
+
 class LeashedClock(SystemClock):
     """The machine's clock; its sleeps end with the daemon."""
 
@@ -83,8 +87,12 @@ class Life:
         failover_s: float,
         turn_s: float = math.inf,
         renew: Callable[[Shard], None] = lambda _shard: None,
+        retry_s: float = math.inf,
     ) -> None:
-        """`renew` may have the shard go on under another edition, at the start of a turn."""
+        """`renew` may have the shard go on under another edition, at the start of a turn.
+
+        `retry_s`: until a lane that is parked is tried again, for which all of the daemon starts anew.
+        """
         self._daemon = daemon
         self._open_shard = open_shard
         self._clock = clock
@@ -95,6 +103,8 @@ class Life:
         self._checkpointed = START
         self._ticks = 0
         self._lost_since: float | None = None
+        self._retry_s = retry_s
+        self._parked_since: float | None = None
         self._looked = clock.monotonic()
         self.say: Callable[..., None] = lambda *_, **__: None
 
@@ -104,8 +114,9 @@ class Life:
         first = next(turns)
         assert isinstance(first, Initialize), first  # protocol.TURNS allows nothing else
         shard = self._open_shard(first.shard)
-        shard.open()
-        if first.sequence.isdecimal() and mark(first.sequence, first.sub) > shard.watermark:
+        checkpoint = mark(first.sequence, first.sub) if first.sequence.isdecimal() else START
+        shard.open(checkpoint)
+        if checkpoint > shard.watermark:
             raise AheadOfLedger(
                 f"KCL's checkpoint {first.sequence}/{first.sub} is after what the ledger has committed"
                 f" ({shard.watermark or 'nothing'}): records in between would be skipped"
@@ -136,6 +147,7 @@ class Life:
 
     def _records(self, shard: Shard, turn: Records) -> None:
         if shard.state == "fill":
+            self._retry(shard)
             self.renew(shard)
         empty = True
         for chunk in turn.chunks:
@@ -152,6 +164,21 @@ class Life:
                 if self._ticks >= CAUGHT_UP_TICKS:
                     shard.caught_up()
                 shard.flush_due()
+
+    def _retry(self, shard: Shard) -> None:
+        """See whether a lane that is parked has waited for long enough."""
+        now = self._clock.monotonic()
+        if not shard.parked:
+            self._parked_since = None
+        elif self._parked_since is None:
+            self._parked_since = now
+        elif now - self._parked_since >= self._retry_s:
+            self._start_anew(shard)
+
+    def _start_anew(self, shard: Shard) -> NoReturn:
+        if shard.flush(max(0.0, self._grace_s - GRACE_MARGIN_S)):
+            shard.leave()
+        raise Parked(f"{', '.join(shard.parked)}: tried again, from where it stands ({shard.why})")
 
     def _endure(self, *, fed: bool) -> None:
         """Another child owns the shard: answer without doing, for as long as the lease may take to move."""
@@ -196,16 +223,11 @@ class Life:
         """Flush, then have KCL take the end; the turn is answered only after that."""
         if shard.state == "fill":
             shard.end()
-        until = self._clock.monotonic() + self._turn_s - HOLD_MARGIN_S
-        while shard.state == "stopped":
-            self._clock.sleep(RESOLVE_LOOK_S)
-            if self._clock.monotonic() >= until:
-                raise Superseded("the shard has ended and waits for a person: its turn ends before the daemon halts")
-            if self._daemon.gone():
-                raise DaemonGone("the daemon went while the shard waited for a person")
-            self._look(shard)
+        self._hold(shard)
         if shard.state == "lost":
             raise Superseded("the shard ended, but another child opened it later")
+        if shard.parked:
+            self._start_anew(shard)
         pause_s = 0.2
         while True:
             try:
@@ -221,6 +243,17 @@ class Life:
         self.say("checkpointed", result="ok", at="end of shard")
         shard.leave()
 
+    def _hold(self, shard: Shard) -> None:
+        """A stopped shard's end waits for a person, for as long as a turn may take."""
+        until = self._clock.monotonic() + self._turn_s - HOLD_MARGIN_S
+        while shard.state == "stopped":
+            self._clock.sleep(RESOLVE_LOOK_S)
+            if self._clock.monotonic() >= until:
+                raise Superseded("the shard has ended and waits for a person: its turn ends before the daemon halts")
+            if self._daemon.gone():
+                raise DaemonGone("the daemon went while the shard waited for a person")
+            self._look(shard)
+
 
 def main(argv: list[str]) -> Never:
     """Entry point: `python -m tailrace.kcl.child SETTINGS.json`. No thread or exit hook delays its end."""
@@ -235,7 +268,7 @@ def main(argv: list[str]) -> Never:
     except DaemonGone as gone:
         log.info("the daemon is gone", why=str(gone))
         code = 0
-    except (Superseded, Resolved) as leave:
+    except (Superseded, Resolved, Parked) as leave:
         log.warning(str(leave))
     except BaseException as error:
         log.exception("child failed", error=failures.words(error))

@@ -16,12 +16,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.nouns import Rows
+from tailrace.nouns import LAKE, Rows
 from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, written
 from tailrace.rows.wildcard import wildcard
 from tailrace.settings import SettingsError
 
-LAKE: Final = "lake"
 QUARANTINE: Final = "quarantine"
 KEYS: Final = ("destination_name", "destination_arn", "enabled_events", "tenants", "condition", "enabled")
 NEEDED: Final = KEYS[:3]
@@ -62,6 +61,11 @@ class Routes(NamedTuple):
     @property
     def lake(self) -> Route:
         return self.by_name[LAKE]
+
+    @property
+    def elsewhere(self) -> list[Route]:
+        """Those with a lane of their own."""
+        return [one for one in self.by_name.values() if one.enabled and one.destination_name not in {LAKE, QUARANTINE}]
 
 
 def parsed(data: bytes | str, origin: str, envelope: pa.Schema) -> Routes:
@@ -161,13 +165,26 @@ def unknown_events(routes: Routes, types: Collection[str]) -> list[tuple[str, st
 
 
 def routed(rows: Rows, events: Sequence[Mapping[str, Any]], routes: Routes) -> Rows:
-    """Return the rows that go to the lake. `events` are the rows' own, in their order, whole and as they came."""
-    route = routes.lake
-    if route.takes_all or not rows.batch.num_rows:
+    """Return the rows that go to the lake, and beside them those that go elsewhere.
+
+    `events` are the rows' own, in their order, whole and as they came.
+    """
+    if not rows.batch.num_rows:
         return rows
-    if not route.enabled:
-        return Rows(rows.table, rows.batch.slice(0, 0))
     given = Given(rows.batch, events)
+    sent = {route.destination_name: _taken(route, rows.batch, given) for route in routes.elsewhere}
+    return Rows(
+        rows.table,
+        _taken(routes.lake, rows.batch, given),
+        {name: batch for name, batch in sent.items() if batch.num_rows},
+    )
+
+
+def _taken(route: Route, batch: pa.RecordBatch, given: Given) -> pa.RecordBatch:
+    if route.takes_all:
+        return batch
+    if not route.enabled:
+        return batch.slice(0, 0)
     truths = [column_truth("event_type", _fitting(route.enabled_events))] if "*" not in route.enabled_events else []
     if "*" not in route.tenants:
         truths.append(column_truth("tenant", _fitting(route.tenants)))
@@ -176,7 +193,7 @@ def routed(rows: Rows, events: Sequence[Mapping[str, Any]], routes: Routes) -> R
     taken = truths[0](given)
     for truth in truths[1:]:
         taken = pc.and_(taken, truth(given))
-    return Rows(rows.table, rows.batch.filter(taken))
+    return batch if pc.all(taken).as_py() else batch.filter(taken)
 
 
 def _fitting(patterns: Sequence[str]) -> Callable[[Any], bool]:
