@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tailrace import __version__, enrichers
+from tailrace.nouns import Destination
 from tailrace.rows import route
 from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.mask import masking
@@ -25,6 +26,12 @@ class Edition(NamedTuple):
     book: Book
     treatment: Treatment
     digests: tuple[tuple[str, str], ...]  # by name, sorted
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """Where events go besides the lake."""
+        routes = self.treatment.routes
+        return () if routes is None else tuple(one.destination for one in routes.elsewhere)
 
 
 def load(settings: Settings, files: Files | None = None) -> Edition:

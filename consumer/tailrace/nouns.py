@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -98,6 +98,15 @@ class Identity(NamedTuple):
     stream: str
     epoch: str
     shard: str
+
+
+class Destination(NamedTuple):
+    """Where a route sends events besides the lake: a lane of its own."""
+
+    name: str  # the route's, and the lane's
+    service: str  # `dynamodb`, `sqs`, ..., or `https`
+    address: str  # an ARN, or a URL
+    options: Mapping[str, Any] = MappingProxyType({})  # as its route has them
 
 
 class Table(NamedTuple):

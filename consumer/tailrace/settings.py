@@ -195,6 +195,16 @@ class Flush(Section, frozen=True):
     objects: int = 400
 
 
+class Lanes(Section, frozen=True):
+    """When a batch on its way to a destination other than the lake is due, and what happens where that is away."""
+
+    rows: int = 10_000
+    bytes: int = 16 * MIB  # of record data
+    age_s: float = 1.0
+    idle_age_s: float = 60.0  # of a batch with nothing for the destination
+    retry_s: float = 600.0  # until a destination that was given up is tried again
+
+
 class Ledger(Section, frozen=True):
     """Where the ledger is kept."""
 
@@ -258,6 +268,7 @@ class Settings(Section, frozen=True):
     flush: Flush = Flush()
     csv: Csv = Csv()
     drops: Drops = Drops()
+    lanes: Lanes = Lanes()
     ledger: Ledger = Ledger()
     redshift: Redshift = Redshift()
     world: World = World()

@@ -220,7 +220,7 @@ class Shard:
                     lane.settle()
 
     def adopt(self, pipeline: Pipeline, sinks: Mapping[str, Sink], digests: tuple[tuple[str, str], ...]) -> bool:
-        """Go on under another edition from the next record on; `sinks` by lane. False where that must wait.
+        """Go on under another edition from the next record on; `sinks` by lane, new ones. False where that must wait.
 
         All that is in hand is cut first, as a plan of the edition it was made with. A plan that was found open is
         replayed first. A shard that is lost or stopped opens anew some day, under whatever edition stands then.
@@ -234,7 +234,7 @@ class Shard:
             return False
         self._pipeline = pipeline
         for lane in self._lanes:
-            lane.adopt(sinks[lane.name], digests)
+            lane.adopt(sinks.get(lane.name), digests)
         return True
 
     def flush_due(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -13,16 +13,18 @@ from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Claims, LedgerStore, Place, Say
+from tailrace.commit.ports import Claims, LedgerStore, Place, Say, Sink
 from tailrace.edition import Edition
-from tailrace.nouns import LAKE, Identity
+from tailrace.nouns import LAKE, Destination, Identity
 from tailrace.ops.clock import Clock
 from tailrace.repeats import Repeats
 from tailrace.rows.pipeline import Pipeline
 from tailrace.settings import Settings
 from tailrace.shard import Shard
+from tailrace.sinks.destinations import Around, sink_of
 from tailrace.sinks.lake.filling import LakeSink
 
+NO_END = 2**62  # of objects, where there are none
 EVER_HOURS = 24 * 366 * 10_000  # no event time is later
 
 
@@ -38,30 +40,39 @@ def shard_of(
     alive: Callable[[], None],
     event_time_window: bool = True,
     claims: Claims | None = None,
+    destinations: Sequence[Destination] = (),
 ) -> Shard:
     """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
 
-    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone.
+    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `destinations` have
+    a lane each, beside the lake's.
     """
     rng = random.Random()  # noqa: S311 - jitter between retries
-    flush = settings.flush
+    flush, patient = settings.flush, settings.lanes
 
     def patience() -> Patience:
         return Patience(clock, settings.world.patience_s, rng.random)
 
-    lane = Lane(
-        LAKE,
-        identity,
-        LaneLedger(store, place, identity, LAKE),
-        place,
-        _lake(settings, edition, event_time_window=event_time_window),
-        FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
-        digests=edition.digests,
-        patience=patience,
-        say=say,
-        alive=alive,
-        uploads=settings.lake.upload_threads,
-    )
+    def lane(name: str, sink: Sink, limits: FlushLimits) -> Lane:
+        return Lane(
+            name,
+            identity,
+            LaneLedger(store, place, identity, name),
+            place if name == LAKE else None,
+            sink,
+            limits,
+            digests=edition.digests,
+            patience=patience,
+            say=say,
+            alive=alive,
+            uploads=settings.lake.upload_threads,
+        )
+
+    lake = _lake(settings, edition, event_time_window=event_time_window)
+    lanes = [lane(LAKE, lake, FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects))]
+    soon = FlushLimits(patient.rows, patient.bytes, int(patient.age_s * 1000), NO_END, int(patient.idle_age_s * 1000))
+    around = Around(settings, identity, clock, say)
+    lanes += [lane(one.name, sink_of(one, around), soon) for one in destinations]
     repeats = Repeats(
         identity.epoch,
         settings.dedup,
@@ -72,11 +83,14 @@ def shard_of(
         say=say,
     )
     pipeline = _pipeline(settings, identity, edition)
-    return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say, repeats)
+    return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats)
 
 
 def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:
-    """Have a shard go on under another edition, after all it has in hand. False where that must wait."""
+    """Have a shard go on under another edition, after all it has in hand. False where that must wait.
+
+    Its destinations must be those it began with; what they do depends on no edition.
+    """
     return shard.adopt(_pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}, edition.digests)
 
 

@@ -23,7 +23,7 @@ from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import item_from_dict
 from tailrace.commit.ports import Place, WorldError
-from tailrace.kcl.child import Life, Parked, Resolved, Superseded
+from tailrace.kcl.child import Anew, Life, Resolved, Superseded
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import CheckpointError, DaemonGone
 from tailrace.nouns import Record, mark
@@ -35,7 +35,7 @@ PATIENCE_S = 20.0
 RESTART_S = 2.0  # the supervisor's
 RETRY_S = 60.0  # until a parked lane is tried again
 SAID_SHOWN = 120
-ALLOWED = (DaemonGone, Superseded, Resolved, Parked, WorldError, OurMistake)
+ALLOWED = (DaemonGone, Superseded, Resolved, Anew, WorldError, OurMistake)
 
 
 class Scenery(NamedTuple):

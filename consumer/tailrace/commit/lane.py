@@ -229,13 +229,16 @@ class Lane:
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
             self.drop()
 
-    def adopt(self, sink: Sink, digests: tuple[tuple[str, str], ...]) -> None:
-        """Go on under another edition, with nothing in hand: a plan has one edition; one in flight keeps its own."""
+    def adopt(self, sink: Sink | None, digests: tuple[tuple[str, str], ...]) -> None:
+        """Go on under another edition, with nothing in hand: a plan has one edition; one in flight keeps its own.
+
+        `sink` None: it is the same for any edition.
+        """
         if self._batch or self.forced != START:
             raise RuntimeError(f"lane {self.name}: another edition comes between plans only")
         self._filling.drop()
-        self._sink, self._digests = sink, digests
-        self._filling = sink.start()
+        self._sink, self._digests = sink or self._sink, digests
+        self._filling = self._sink.start()
 
     def skip(self, upto: str, why: str) -> None:
         """Leave out records that do not come any more, and note it. Right after `open`."""

@@ -57,8 +57,8 @@ class Resolved(Exception):
     """A person has decided for the stopped shard: open again."""
 
 
-class Parked(Exception):
-    """A destination did not work: its records come again once the shard is opened anew."""
+class Anew(Exception):
+    """The shard must be opened anew, from where its slowest lane stands."""
 
 
 class LeashedClock(SystemClock):
@@ -173,12 +173,13 @@ class Life:
         elif self._parked_since is None:
             self._parked_since = now
         elif now - self._parked_since >= self._retry_s:
-            self._start_anew(shard)
+            self.start_anew(shard, f"{', '.join(shard.parked)}: tried again, from where it stands ({shard.why})")
 
-    def _start_anew(self, shard: Shard) -> NoReturn:
+    def start_anew(self, shard: Shard, why: str) -> NoReturn:
+        """Leave in good order, for the daemon to be started again."""
         if shard.flush(max(0.0, self._grace_s - GRACE_MARGIN_S)):
             shard.leave()
-        raise Parked(f"{', '.join(shard.parked)}: tried again, from where it stands ({shard.why})")
+        raise Anew(why)
 
     def _endure(self, *, fed: bool) -> None:
         """Another child owns the shard: answer without doing, for as long as the lease may take to move."""
@@ -227,7 +228,7 @@ class Life:
         if shard.state == "lost":
             raise Superseded("the shard ended, but another child opened it later")
         if shard.parked:
-            self._start_anew(shard)
+            self.start_anew(shard, f"the shard has ended, and waits for {', '.join(shard.parked)} ({shard.why})")
         pause_s = 0.2
         while True:
             try:
@@ -268,7 +269,7 @@ def main(argv: list[str]) -> Never:
     except DaemonGone as gone:
         log.info("the daemon is gone", why=str(gone))
         code = 0
-    except (Superseded, Resolved, Parked) as leave:
+    except (Superseded, Resolved, Anew) as leave:
         log.warning(str(leave))
     except BaseException as error:
         log.exception("child failed", error=failures.words(error))
@@ -279,6 +280,7 @@ def main(argv: list[str]) -> Never:
 def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
     from tailrace import editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
     from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
+    from tailrace.edition import Edition  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.renewal import Renewal  # noqa: PLC0415
@@ -304,12 +306,18 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
+
+        def renewed(shard: Shard, new: Edition) -> bool:
+            if new.destinations != first.edition.destinations:
+                life.start_anew(shard, "the routes name other destinations: their lanes begin with a new child")
+            return adopt(shard, settings, identity, new)
+
         watch = Watch(shard_id, log, clock)
         life.say = watch
         watch.edition(first.edition, from_copy=first.from_copy)
         looking = editions.Editions(settings, first, watch, copy)
         looking.start()
-        life.renew = Renewal(looking.ready, lambda shard, new: adopt(shard, settings, identity, new), watch.edition)
+        life.renew = Renewal(looking.ready, renewed, watch.edition)
         return shard_of(
             settings,
             identity,
@@ -320,6 +328,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             say=watch,
             alive=alive,
             claims=claims_of(settings),
+            destinations=first.edition.destinations,
         )
 
     life = Life(
@@ -329,6 +338,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
         settings.kcl.shutdown_grace_s,
         settings.kcl.failover_ms / 1000,
         settings.kcl.turn_timeout_s,
+        retry_s=settings.lanes.retry_s,
     )
     gc.collect()
     gc.freeze()

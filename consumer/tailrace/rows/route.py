@@ -10,24 +10,27 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.nouns import LAKE, Rows
+from tailrace.nouns import LAKE, Destination, Rows
 from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, written
 from tailrace.rows.wildcard import wildcard
 from tailrace.settings import SettingsError
 
 QUARANTINE: Final = "quarantine"
-KEYS: Final = ("destination_name", "destination_arn", "enabled_events", "tenants", "condition", "enabled")
+KEYS: Final = ("destination_name", "destination_arn", "enabled_events", "tenants", "condition", "enabled", "options")
+SERVICES: Final = ("dynamodb", "sqs", "sns", "kinesis", "firehose", "lambda", "https")  # that have lanes
 NEEDED: Final = KEYS[:3]
 ROUTES_MAX: Final = 100
 PATTERNS_MAX: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:[0-9]*:(?P<resource>\S+)")
+_URL: Final = re.compile(r"https://[^\s/]+\S*")
 _EVERYTHING: Final = ("*",)
 
 
@@ -44,6 +47,11 @@ class Route(NamedTuple):
     tenants: tuple[str, ...] = _EVERYTHING
     condition: Truth | None = None
     enabled: bool = True
+    options: Mapping[str, Any] = MappingProxyType({})  # what the destination's sink is told
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(self.destination_name, _service(self.destination_arn), self.destination_arn, self.options)
 
     @property
     def takes_all(self) -> bool:
@@ -114,6 +122,7 @@ def _route(where: str, one: Any, envelope: pa.Schema) -> Route:
         _patterns(where, "tenants", one.get("tenants", ["*"])),
         condition,
         enabled,
+        _options(where, one.get("options", {})),
     )
     _check_destination(where, route)
     return route
@@ -132,20 +141,33 @@ def _patterns(where: str, key: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _options(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise RouteError(f"{where}: options: expected an object, found {written(value)}")
+    return value
+
+
+def _service(address: str) -> str:
+    return "https" if address.startswith("https://") else address.split(":")[2]
+
+
 def _check_destination(where: str, route: Route) -> None:
     name, arn = route.destination_name, route.destination_arn
     built_in = name in {LAKE, QUARANTINE}
     found = _ARN.fullmatch(str(arn))
-    if found is None and not (built_in and arn == ""):
-        expected = "an ARN, or empty text" if built_in else "an ARN"
+    at_url = not built_in and _URL.fullmatch(str(arn)) is not None
+    if found is None and not at_url and not (built_in and arn == ""):
+        expected = "an ARN, or empty text" if built_in else "an ARN, or https://..."
         raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(arn)}")
     if built_in and found and found["service"] != "s3":
         raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {written(arn)}")
     if name == QUARANTINE and not route.takes_all:
         raise RouteError(f"{where}: quarantine takes everything: expected enabled_events ['*'] and nothing else")
-    if not built_in and route.enabled:
-        kind = arn.split(":")[2]
-        raise RouteError(f"{where}: there is no lane to {kind} yet; expected {LAKE} or {QUARANTINE}, or enabled: false")
+    if not built_in and _service(arn) not in SERVICES:
+        expected = f"one of {', '.join(SERVICES)}"
+        raise RouteError(f"{where}: destination_arn: found {written(_service(arn))}, expected {expected}")
+    if built_in and route.options:
+        raise RouteError(f"{where}: options: found {written(dict(route.options))}, expected none: it is built in")
 
 
 def bucket_of(route: Route) -> str:
