@@ -24,7 +24,7 @@ from tailrace.nouns import Identity, Outcome, Reason, Record, Rows, Table
 EVENTS = Table("events/v1", pa.schema([]), ())
 QUARANTINE = Table("quarantine", pa.schema([]), ())
 INTERNAL = "internal"
-ASIDE = "aside"  # the lane beside the lake
+ASIDE = "hot"  # the lane beside the lake
 
 
 class OurMistake(Exception):

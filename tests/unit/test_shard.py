@@ -41,10 +41,10 @@ class Made:
 
 
 @contextmanager
-def made(world: World) -> Iterator[Made]:
+def made(world: World, checkpoint: str = START) -> Iterator[Made]:
     one = Made(world)
     try:
-        one.shard.open()
+        one.shard.open(checkpoint)
         yield one
     finally:
         one.shard.close()
@@ -122,16 +122,17 @@ def test_what_was_delivered_counts_though_it_was_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lake", "hot", "state"), [("", "", "fill"), ("why", "", "stopped"), ("", "why", "stopped"), ("a", "b", "stopped")]
+    ("lake", "hot", "state"), [("", "", "fill"), ("why", "", "stopped"), ("", "why", "fill"), ("a", "b", "stopped")]
 )
-def test_one_stopped_lane_stops_the_shard(lake: str, hot: str, state: str) -> None:
+def test_the_lakes_lane_stops_the_shard_and_another_one_itself(lake: str, hot: str, state: str) -> None:
     world = World()
     write(world, "lake", Item(generation=1, stopped=lake))
     write(world, "hot", Item(generation=1, stopped=hot))
     with made(world) as one:
         assert one.shard.state == state
         assert one.shard.why == "; ".join(filter(None, (lake, hot)))
-        assert one.shard.resolved() is (state == "fill")
+        assert one.shard.parked == (("hot",) if hot else ())
+        assert one.shard.resolved() is not bool(lake or hot)
 
 
 def test_an_open_plan_of_one_lane_waits_while_the_other_flushes() -> None:
@@ -156,6 +157,44 @@ def test_the_end_forces_what_waits() -> None:
     assert item(world, "lake").stopped
 
 
+def test_a_new_lane_begins_where_the_others_stand() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    with made(world) as one:
+        assert one.hot.watermark == mark("2", 0)
+        one.shard.add(ones(1, 4))
+        one.shard.end()
+    assert [item(world, lane).records for lane in ("lake", "hot")] == [2, 2]
+
+
+def test_a_lane_that_was_away_goes_on_where_the_daemon_does_and_says_what_it_left_out() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=3, watermark=mark("6", 0)))
+    write(world, "hot", Item(generation=1, chain=1, watermark=mark("2", 0), plan=plan(chain=2, last=4)))
+    with made(world, checkpoint=mark("5", 0)) as one:
+        one.shard.add(ones(6, 2))
+        one.shard.end()
+    hot = item(world, "hot")
+    assert (hot.chain, hot.watermark, hot.records) == (3, mark("7", 0), 2)
+    assert hot.resolved == (f"skipped after {mark('2', 0)} to {mark('5', 0)}: the lane was away",)
+
+
+def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
+    world = World()
+    with made(world) as one:
+
+        def broken(*_args: object) -> str:
+            raise RuntimeError("no such table")
+
+        vars(one.hot._filling)["deliver"] = broken
+        one.shard.add(ones(1, 8))
+        one.shard.end()
+        assert one.shard.parked == ("hot",)
+        assert "no such table" in one.shard.why
+        assert (one.shard.state, one.shard.watermark) == ("fill", START)
+    assert item(world, "lake").records == 8
+
+
 class Asked:
     """Takes one position out of whatever it is asked about, and notes which lane knew what."""
 
@@ -178,6 +217,7 @@ def asking(one: Made) -> Asked:
 def test_what_came_before_is_asked_of_the_first_lane_that_takes_the_records() -> None:
     world = World()
     write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    write(world, "hot", Item(generation=1))
     with made(world) as one:
         asked = asking(one)
         one.shard.add(ones(1, 6))

@@ -30,7 +30,7 @@ from tailrace.kcl.protocol import (
     ShutdownRequested,
     Turn,
 )
-from tailrace.nouns import START, mark, unmark
+from tailrace.nouns import START, Identity, mark, unmark
 from tailrace.ops import failures, logs
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.shard import Shard
@@ -280,13 +280,11 @@ def main(argv: list[str]) -> Never:
 def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
     from tailrace import editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
     from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
-    from tailrace.edition import Edition  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.renewal import Renewal  # noqa: PLC0415
     from tailrace.kcl.run_dir import edition_copy  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
-    from tailrace.nouns import Identity  # noqa: PLC0415
     from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
     from tailrace.wiring import adopt, shard_of, tune  # noqa: PLC0415
 
@@ -306,18 +304,18 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
-
-        def renewed(shard: Shard, new: Edition) -> bool:
-            if new.destinations != first.edition.destinations:
-                life.start_anew(shard, "the routes name other destinations: their lanes begin with a new child")
-            return adopt(shard, settings, identity, new)
-
         watch = Watch(shard_id, log, clock)
         life.say = watch
         watch.edition(first.edition, from_copy=first.from_copy)
         looking = editions.Editions(settings, first, watch, copy)
         looking.start()
-        life.renew = Renewal(looking.ready, renewed, watch.edition)
+        life.renew = Renewal(
+            looking.ready,
+            lambda shard, new: adopt(shard, settings, identity, new),
+            watch.edition,
+            first.edition.destinations,
+            life.start_anew,
+        )
         return shard_of(
             settings,
             identity,
@@ -331,14 +329,9 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             destinations=first.edition.destinations,
         )
 
+    kcl, retry_s = settings.kcl, settings.lanes.retry_s
     life = Life(
-        daemon,
-        open_shard,
-        clock,
-        settings.kcl.shutdown_grace_s,
-        settings.kcl.failover_ms / 1000,
-        settings.kcl.turn_timeout_s,
-        retry_s=settings.lanes.retry_s,
+        daemon, open_shard, clock, kcl.shutdown_grace_s, kcl.failover_ms / 1000, kcl.turn_timeout_s, retry_s=retry_s
     )
     gc.collect()
     gc.freeze()
