@@ -390,4 +390,4 @@ class Lane:
 
 
 def _rows(outcome: Outcome) -> int:
-    return outcome.stored + outcome.rejected
+    return outcome.stored + outcome.rejected + outcome.archived

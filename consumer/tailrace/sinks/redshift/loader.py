@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, commits_of, told_once
+from tailrace.commit.committed import ARCHIVE, QUARANTINE, CommitFile, Shard, commits_of, told_once
 from tailrace.commit.lane import Say
 from tailrace.commit.ports import Place, WorldError
 from tailrace.ops.clock import Clock
@@ -153,7 +153,7 @@ class Loader:
         return [*self._aim.tables, *self._aim.called]
 
     def _wanted(self, table: str, name: str) -> bool:
-        if not any(fnmatchcase(table, pattern) for pattern in self._aim.tables):
+        if table == ARCHIVE or not any(fnmatchcase(table, pattern) for pattern in self._aim.tables):
             return False
         if table not in self._aim.called:
             self.summary.left_out[table] += 1
