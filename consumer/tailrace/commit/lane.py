@@ -105,6 +105,10 @@ class Lane:
         return self._owner.why
 
     @property
+    def generation(self) -> int:
+        return self._owner.generation
+
+    @property
     def poison(self) -> tuple[str, ...]:
         """Records that killed children."""
         return self._owner.item.poison
