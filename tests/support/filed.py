@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from tailrace.cli import main
-from tailrace.commit.committed import commits_of, epoch_of, shards_of
+from tailrace.commit.committed import ARCHIVE, commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.read import LakeReader
@@ -64,6 +64,7 @@ class Work:
                 for shard in shards_of(store, epoch, "files")
                 for _, commit in commits_of(place, shard)
                 for entry in commit.objects  # type: ignore[union-attr]
+                if entry.table != ARCHIVE
                 for position in reader.contents(place, entry.name).positions
             ]
         finally:
