@@ -310,7 +310,10 @@ def test_a_bucket_that_says_no_ends_all_and_an_object_that_does_only_itself() ->
         list(sources(["s3://bucket/in/"], lambda: Bucket(trouble=(no("NoSuchBucket", 404),)), patience))
     bucket = Bucket()
     (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
-    for code, status, said in (("AccessDenied", 403, "AccessDenied"), ("PreconditionFailed", 412, "has changed since")):
+    for code, status, said in (
+        ("AccessDenied", 403, "AccessDenied"),
+        ("PreconditionFailed", 412, "found another object there than was listed"),
+    ):
         bucket._trouble = [no(code, status)]
         with pytest.raises(UnfinishedFile, match=said):
             list(chunks(one))
