@@ -19,7 +19,7 @@ from tailrace.drops.messages import Announced
 from tailrace.drops.queue import Message
 from tailrace.drops.work import Drops
 from tailrace.files import Source
-from tailrace.filing import Begun
+from tailrace.filing import Begun, Filing
 from tailrace.settings import Csv
 
 FILE_A = Announced("b", "in/a.csv", 3, "e1", "", 1)
@@ -84,14 +84,16 @@ class FakeFiling:
 class World:
     """The work with everything around it faked."""
 
-    def __init__(self, s3: Any = None, archive: str = "", ledger: MemoryLedger | None = None) -> None:
+    def __init__(
+        self, s3: Any = None, archive: str = "", ledger: MemoryLedger | None = None, filing: Filing | None = None
+    ) -> None:
         self.queue, self.filing, self.ledger, self.time = Queue(), FakeFiling(), ledger or MemoryLedger(), Time()
         self.said: list[tuple[str, dict[str, Any]]] = []
         say: Any = lambda what, **facts: self.said.append((what, facts))  # noqa: E731
         self.calls = Calls(lambda: Patience(self.time, 5.0, lambda: 0.0), self.time, say)
         self.work = Drops(
             self.queue,
-            self.filing,  # type: ignore[arg-type]
+            filing or self.filing,  # type: ignore[arg-type]
             FileItems(self.ledger, "e"),
             s3,
             Archive(s3, archive) if archive else None,
