@@ -18,7 +18,7 @@ from tailrace.edition import load as load_edition
 from tailrace.files import DamagedFile, RefusedFile, Source, UnfinishedFile
 from tailrace.filing import Begun, Filing, Stopped
 from tailrace.ops.clock import SystemClock
-from tailrace.settings import load
+from tailrace.settings_load import load
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
 ROWS = 30

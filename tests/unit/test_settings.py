@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.settings import (
-    SECTIONS,
-    Settings,
-    SettingsError,
-    Stream,
-    dump,
-    load,
-    load_resolved,
-)
+from tailrace.settings import Settings, SettingsError, Stream, dump, load_resolved
 from tailrace.settings_checks import CHECKS
+from tailrace.settings_load import SECTIONS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "properties" / "reference.toml"

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from tailrace import __version__
 from tailrace.settings import DEFAULT_PATH, SettingsError
-from tailrace.settings import load as load_settings  # `load` is a subcommand, and its module an attribute here
+from tailrace.settings_load import load as load_settings  # `load` is a subcommand, and its module an attribute here
 
 
 class Command(NamedTuple):

@@ -198,10 +198,11 @@ def test_a_table_that_is_not_there_or_not_alike_keeps_out_only_its_own_rows(hous
 
 def test_a_table_of_an_older_schema_is_refused_with_the_column(house: House) -> None:
     fill(house)
-    house.furnish({**TABLES, "page_view/v1": Table("page_view/v1", PAGE_VIEW.schema.remove(7), ())})
+    last = len(PAGE_VIEW.schema) - 1
+    house.furnish({**TABLES, "page_view/v1": Table("page_view/v1", PAGE_VIEW.schema.remove(last), ())})
     (problem,) = house.load().problems
     assert problem == (
-        'page_view/v1: found no column 8, expected "path" VARCHAR(4096) in tailrace.page_view_v1: '
+        f'page_view/v1: found no column {last + 1}, expected "path" VARCHAR(4096) in tailrace.page_view_v1: '
         "see `tailrace ddl redshift --previous`"
     )
 
