@@ -122,7 +122,7 @@ def test_killed_while_its_transaction_waits_the_next_run_sees_it_land() -> None:
         house.clock.ms += LEASE_MS
         house.clock.at_sleep[:] = [house.service.release]
         done = house.load("next")
-        assert done.found == "page_view/v1: a load of an earlier run had landed"
+        assert done.found == ["page_view/v1: a load of an earlier run had landed"]
         assert done.problems == []
 
 

@@ -11,6 +11,8 @@ from model.load_world import Model, Promises, explore
 WORLDS: dict[str, dict[str, Any]] = {
     "three in turn, two at once": {"generations": 3},
     "the warehouse is put back to an older state": {"generations": 2, "restores": True},
+    "objects are compacted, and compacted again": {"compactions": 2, "loaders": 1},
+    "two at once and a compaction": {"compactions": 1},
 }
 
 

@@ -14,6 +14,7 @@ from local.redshift import Server, Service
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.small_lake import EPOCH, QUARANTINE, STREAM, TABLES
 from tailrace.commit.committed import shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore, Place
@@ -118,6 +119,7 @@ class House:
             place=place or self.place,
             files=Files(place or self.place, URI, EPOCH, QUARANTINE),
             warehouse=Warehouse(api or client(self.server.url), NAMED, self.clock, patience, 60.0),
+            view=lambda table: view_of(ledger or self.store, place or self.place, EPOCH, table),
             clock=self.clock,
             say=lambda what, /, **facts: self.said.append((what, facts)),
         )

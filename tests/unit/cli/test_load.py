@@ -60,9 +60,9 @@ def test_it_says_what_it_brought_and_then_that_there_is_nothing(work: Work) -> N
     work.house.furnish({"page_view/v1": PAGE_VIEW, "quarantine": QUARANTINE}, widths={"path": 6})
     commit("shard-0", work.house.store, work.house.place, [records(996, 4), records(1001, 3)])
     assert work.run().splitlines() == [
-        f"{'page_view/v1':<40}{4:>12}",
+        f"{'page_view/v1':<40}{7:>12}",
         "to the warehouse's quarantine, since its columns do not hold them: 3 width",
-        "4 rows in 1 transactions",
+        "7 rows in 1 transactions",
     ]
     assert work.run() == "Nothing to load.\n"
     commit("shard-0", work.house.store, work.house.place, [records(1004, 1)])
@@ -119,7 +119,7 @@ def test_a_loader_that_was_killed_can_be_taken_over(work: Work) -> None:
         "loads": 0,
         "rows": 0,
         "rejected": 0,
-        "scanned": {},
+        "scanned": "",
         "seen": "",
     }
     assert work.house.store.swap(key, 0, held) is None
