@@ -33,6 +33,29 @@ NAMED = {"WorkgroupName": "local", "Database": "dev"}
 LEASE_MS = 60_000
 
 
+CALLS = {"batch_execute_statement", "describe_statement", "execute_statement", "get_statement_result"}
+
+
+class Told:
+    """A part of which some calls are told, before and after each."""
+
+    def __init__(self, tell: Callable[[str], None], part: Any, names: set[str]) -> None:
+        self._tell, self._part, self._names = tell, part, names
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._part, name)
+        if name not in self._names:
+            return call
+
+        def told(*args: Any, **kwargs: Any) -> Any:
+            self._tell(f"before {name}")
+            out = call(*args, **kwargs)
+            self._tell(f"after {name}")
+            return out
+
+        return told
+
+
 @dataclass
 class Watch:
     """A clock that goes on when somebody waits."""
@@ -77,7 +100,8 @@ class House:
     def __init__(self, store: LedgerStore | None = None, place: Place | None = None) -> None:
         self.store: LedgerStore = store or MemoryLedger()
         self.place: Place = place or MemoryPlace()
-        assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
+        if self.store.read(app_key("tailrace")) is None:
+            assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
         self.service = Service(lambda url: self.place.read(url.removeprefix(URI + "/")))
         self.server = Server(self.service)
         self.clock = Watch()
