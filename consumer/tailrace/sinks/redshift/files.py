@@ -105,7 +105,8 @@ class Files:
                         raise Changed(one.name, f"{file.metadata.num_rows:,} rows", f"{one.rows:,} as committed")
                     yield file
         except FileNotFoundError:
-            raise Changed(one.name, "no object", expected, gone=True) from None
+            there = f"{expected} there: where it is gone for good, `--accept-missing` passes over it"
+            raise Changed(one.name, "no object", there, gone=True) from None
         except (ValueError, OSError) as error:
             raise Changed(one.name, f"no Parquet file: {error}", expected) from error
         except WorldError:
