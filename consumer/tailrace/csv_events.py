@@ -149,6 +149,8 @@ class Table:
             names = [cell.decode(self._csv.encoding).strip() for cell in head.cells]
         except UnicodeDecodeError:
             raise Refused(f"its header is not {self._csv.encoding}") from None
+        if any("\0" in name for name in names):
+            raise Refused(f"its header has a NUL byte in it, as UTF-16 has: expected it as {self._csv.encoding}")
         if any("\r" in name for name in names):
             raise Refused("its header has a carriage return in it: expected lines that end with a line feed")
         return [name or f"column_{at}" for at, name in enumerate(names, 1)]

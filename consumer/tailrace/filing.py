@@ -106,6 +106,7 @@ class Filing:
                 raise
             self._end(shard, source)
         finally:
+            shard.drop()
             shard.close()
 
     def _shard(self, source: Source, name: str) -> Shard:
