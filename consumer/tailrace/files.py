@@ -156,7 +156,7 @@ def _asked(call: Callable[[], Any], what: str) -> Any:
         return call()
     except ClientError as error:
         if aws.status(error) == STATUS_CHANGED:
-            raise GoneFile(f"{what}: it has changed since it was listed: run it again") from error
+            raise GoneFile(f"{what}: found another object there than was listed or announced") from error
         if aws.code(error) in MISSING:
             raise GoneFile(f"{what}: there is no such object") from error
         aws.raise_world(error, what)

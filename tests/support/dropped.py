@@ -24,7 +24,7 @@ from support.ministack import ministack
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
-from tailrace.drops.items import FILE, MESSAGE
+from tailrace.drops.items import FILE
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.read import LakeReader
 
@@ -100,11 +100,16 @@ class Dropped:
         found = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
-    def items(self, prefix: str = FILE) -> list[dict[str, Any]]:
-        """Return the items of files, or of messages."""
-        assert prefix in {FILE, MESSAGE}
-        found = [self.ledger.read(key) for key in self.ledger.keys(prefix)]
+    def items(self) -> list[dict[str, Any]]:
+        """Return the items of files."""
+        found = [self.ledger.read(key) for key in self.ledger.keys(FILE)]
         return [one[1] for one in found if one is not None]
+
+    def outlive(self) -> None:
+        """Let the time go by for which those who were killed have their files."""
+        for key in self.ledger.keys(FILE):
+            revision, item = self.ledger.read(key) or (0, {})
+            assert self.ledger.swap(key, revision, {**item, "until_ms": 0}) is None
 
     def item(self, key: str) -> dict[str, Any]:
         (found,) = [one for one in self.items() if one["key"] == key]

@@ -101,6 +101,15 @@ LOAD_REJECTS = _counter(
 )
 LOAD_SECONDS = Histogram("tailrace_load_seconds", "Time of a transaction, submitted to ended.", buckets=_SECONDS)
 
+# `tailrace drops`. Its events, plans and rejects stand above, as of the shard "drops".
+DROP_MESSAGES = _counter("drop_messages_total", "Messages by what became of them: deleted, kept, unknown.", "result")
+DROP_FILES = _counter(
+    "drop_files_total",
+    "Announced files by what was found: done, repeated, refused, gone, unfinished, busy, failed, ignored.",
+    "result",
+)
+DROP_AGE = _gauge("drop_message_age_seconds", "Age of the last message when it came, 0 when the queue had none.")
+
 
 def name_of(metric: Gauge | Counter) -> str:
     """Return the name under which a metric's values are found."""
