@@ -177,7 +177,7 @@ class Drops:
 
     def _found(self, file: Announced, status: str, why: str) -> dict[str, Any]:
         """Return what an item says at the end of a try."""
-        found = {**self._filing.totals(file.shard)._asdict(), **NOBODY, "status": status, "why": why}
+        found = {**self._filing.totals(file.shard).events, **NOBODY, "status": status, "why": why}
         if status == DONE or not self._filing.begun(file.shard):
             found["expires"] = self._clock.now_ms() // 1000 + KEPT_S
         return found
