@@ -5,19 +5,22 @@ What `backfill` and `drops` share. The file's first sight, its name as a shard a
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from tailrace.commit.committed import LAKE
 from tailrace.commit.lane import Say
-from tailrace.commit.plan import Counts, Item, item_from_dict, lane_key
+from tailrace.commit.plan import Counts, Item, app_key, item_from_dict, lane_key
 from tailrace.commit.ports import Claims, LedgerStore, Place
 from tailrace.csv_events import Table
 from tailrace.edition import Edition
 from tailrace.files import CSV_SUFFIXES, DamagedFile, Source, UnfinishedFile, chunks
+from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch
 from tailrace.nouns import START, Identity
 from tailrace.ops.clock import Clock
-from tailrace.settings import Settings
+from tailrace.settings import Settings, SettingsError
 from tailrace.shard import Shard
 from tailrace.wiring import shard_of
 
@@ -31,6 +34,21 @@ class Begun(NamedTuple):
 
     modified_ms: int
     positions: str = ""  # digest of what decides where its records begin; of CSV only
+
+
+def epoch_of_files(store: LedgerStore, application: str, uri: str, now_ms: int, told: tuple[str, str]) -> str:
+    """Return the epoch of an application's files; made at its first start, for its lake alone.
+
+    `told`: where that stands, and what to set for another lake.
+    """
+    key = app_key(application)
+    lake = uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).resolve())
+    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
+    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms, "lake": lake}
+    item = (store.read(key) or store.swap(key, 0, new) or (1, new))[1]
+    if item.get("lake", lake) != lake:
+        raise SettingsError(f"{told[0]} says what is in the lake {item['lake']}, not in {lake}: {told[1]}")
+    return str(item["epoch"])
 
 
 class Filing:

@@ -212,6 +212,14 @@ def test_a_port_that_is_taken_is_said(world: Dropped, capsys: pytest.CaptureFixt
     assert "tailrace: [serve] port" in capsys.readouterr().err
 
 
+def test_another_lake_is_refused(world: Dropped, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run() == 0
+    capsys.readouterr()
+    world.environ["TAILRACE_LAKE_URI"] += "-2"
+    assert world.run() == 2
+    assert "set another [kcl] application for it (TAILRACE_KCL_APPLICATION)" in capsys.readouterr().err
+
+
 def test_two_at_one_file_store_it_once(world: Dropped, tmp_path: Path) -> None:
     world.send(world.put("long.csv", table(LONG)))
     log = tmp_path / "log"

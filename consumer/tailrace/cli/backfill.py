@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import argparse
 import random
-import secrets
 import sys
 import time
 from collections import Counter
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.commit.ports import WorldError
 from tailrace.files import NoSuchFile, Source, UnfinishedFile, sources
-from tailrace.filing import Begun, Filing
+from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
 
 NAME = "backfill"
@@ -110,7 +108,9 @@ class _Work:
         self._clock = SystemClock()
         edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
-        self._epoch = _epoch(settings, self._store, self._clock.now_ms())
+        told = f"the ledger {settings.ledger.path}", "set another [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
+        application = settings.kcl.application
+        self._epoch = epoch_of_files(self._store, application, settings.lake.uri, self._clock.now_ms(), told)
         self._filing = Filing(
             settings,
             edition,
@@ -223,21 +223,3 @@ class _Work:
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")
-
-
-def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
-    """Return the epoch of this ledger's file runs; made with the first, for its lake alone."""
-    from tailrace.commit.plan import app_key  # noqa: PLC0415
-    from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch  # noqa: PLC0415
-
-    key, uri = app_key(settings.kcl.application), settings.lake.uri
-    lake = uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).resolve())
-    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
-    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms, "lake": lake}
-    item = (store.read(key) or store.swap(key, 0, new) or (1, new))[1]
-    if item.get("lake", lake) != lake:
-        raise SettingsError(
-            f"the ledger {settings.ledger.path} says what is in the lake {item['lake']}, not in {lake}: set another"
-            " [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
-        )
-    return str(item["epoch"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -19,8 +18,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import app_key
-from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
+from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.stores import DROPS, claims_of, ledger_of, origin_of
 from tailrace.drops import health
 from tailrace.drops.archive import Archive
@@ -30,9 +28,8 @@ from tailrace.drops.queue import SqsQueue
 from tailrace.drops.watch import Watch
 from tailrace.drops.work import Drops
 from tailrace.edition import load
-from tailrace.filing import Filing
+from tailrace.filing import Filing, epoch_of_files
 from tailrace.kcl import watch
-from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch
 from tailrace.ops import aws, logs
 from tailrace.ops.clock import SystemClock
 from tailrace.ops.metrics_server import Page, Server, verdict_page
@@ -84,7 +81,9 @@ class _Work:
         self._log = logs.get("drops")
         self._clock = clock = SystemClock()
         store = ledger_of(settings, file_run=False)
-        minted = _epoch(settings, store, clock.now_ms())
+        told = f"the ledger {settings.ledger.table}", "set another [kcl] application for it (TAILRACE_KCL_APPLICATION)"
+        application = origin_of(settings, drops=True).application
+        minted = epoch_of_files(store, application, settings.lake.uri, clock.now_ms(), told)
         self._watch = watch.Watch(DROPS, self._log, clock)  # one shard to who counts: a file's name is no label
         edition = load(settings)
         self._watch.edition(edition, from_copy=False)
@@ -174,11 +173,3 @@ def _server(serve: Serve, pages: Mapping[str, Callable[[], Page]]) -> Server:
         return Server(serve.host, serve.port, pages)
     except OSError as error:  # taken, not allowed, or no address of this host
         raise SettingsError(f"[serve] port {serve.port} on host {serve.host}: {error.strerror or error}") from None
-
-
-def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
-    """Return the epoch of the drops, made with the first start."""
-    key = app_key(origin_of(settings, drops=True).application)
-    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
-    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms}
-    return str((store.read(key) or store.swap(key, 0, new) or (1, new))[1]["epoch"])
