@@ -7,8 +7,6 @@ AWS, one call later each time; it prints at how many calls a run came through.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -21,6 +19,7 @@ import boto3
 
 from local.aws import options
 from support.ministack import ministack
+from support.struck import forked
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
@@ -154,22 +153,6 @@ def table(rows: int) -> bytes:
     return "\r\n".join(["n,t", *(f'{n},"' if n % 10 == 9 else f'{n},"x, {n}"' for n in range(rows))]).encode()
 
 
-def _die_at(calls: int) -> None:
-    from botocore.client import BaseClient
-
-    client: Any = BaseClient
-    real, made = client._make_api_call, 0
-
-    def counted(self: Any, name: str, arguments: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, name, arguments)
-
-    client._make_api_call = counted
-
-
 def _sweep() -> int:
     from tailrace import files
     from tailrace.cli import drops  # noqa: F401  what it needs is loaded once, before the children
@@ -181,14 +164,10 @@ def _sweep() -> int:
     for calls, record in enumerate(given["records"], 1):
         body = json.dumps({"Records": [record]})
         sqs.send_message(QueueUrl=environ["TAILRACE_DROPS_QUEUE"], MessageBody=body)
-        child = os.fork()
-        if not child:
-            _die_at(calls)
-            os._exit(main(["drops", "--once"], environ))
-        status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status):
+        status = forked(lambda: main(["drops", "--once"], environ), calls)
+        if status is not None:
             sys.stdout.write(str(calls))
-            return os.WEXITSTATUS(status)
+            return status
     return 1
 
 
