@@ -110,6 +110,7 @@ CHECKS: Mapping[str, Check] = {
     "lake.row_group_rows": _between(1),
     "lake.past_days": _between(0),
     "lake.future_hours": _between(0),
+    "lake.late_hours": _between(0),
     "lake.spool_memory_mb": _between(1),
     "lake.upload_threads": _between(1, 64),
     "flush.rows": _between(1),

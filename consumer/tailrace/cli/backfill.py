@@ -1,4 +1,4 @@
-"""`tailrace backfill`: files of JSON lines and CSV through the same pipeline. Rule: run twice, it stores once.
+"""`tailrace backfill`: files of records, and archives, through the same pipeline. Rule: run twice, it stores once.
 
 The ledger is a local file that belongs to one lake. A run that was cut off goes on where its last plan was committed.
 A file is known by its address and size: one that was stored with another size needs `--again`.
@@ -14,15 +14,16 @@ from collections import Counter
 from hashlib import sha256
 from typing import Any
 
+from tailrace.archived import ShardArchive, parted
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import WorldError
-from tailrace.files import NoSuchFile, Source, UnfinishedFile, sources
+from tailrace.files import NoSuchFile, RefusedFile, Source, UnfinishedFile, sources
 from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines or CSV through the same pipeline."
+HELP = "Feed files of JSON lines or CSV, or the archive of records, through the same pipeline."
 GROUP = "run"
 STREAM = "files"
 
@@ -30,7 +31,10 @@ STREAM = "files"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a file, a directory, or s3://bucket/prefix; plain or gzip"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a directory, or s3://bucket/prefix; a lake's raw/ for its archive",
     )
     parser.add_argument(
         "--again", action="store_true", help="store a file whole although it was stored with another size"
@@ -47,17 +51,20 @@ def run(args: argparse.Namespace) -> int:
         )
     try:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
-    except NoSuchFile as error:
+        plain, archives = parted(found)
+    except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
     work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet), again=args.again)
     unfinished = []
-    for source in found:
+    for source in plain:
         try:
             work.file(source)
         except UnfinishedFile as error:
             work.say(f"tailrace: {error}")
             unfinished.append(source.uri)
+    for archive in archives:
+        unfinished += work.archive(archive)
     work.sums(len(found) - len(unfinished))
     if unfinished:
         print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
@@ -203,6 +210,28 @@ class _Work:
             raise
         finally:
             step(source.size)
+
+    def archive(self, archive: ShardArchive) -> list[str]:
+        """Bring the archive of one shard in; return the addresses of files that could not be, to their end."""
+        uris = [source.uri for source in archive.sources]
+        self._progress.file(uris[0])
+        done = 0
+
+        def step(now: int) -> None:
+            nonlocal done
+            self._progress.step(now - done, self._line())
+            done = now
+
+        unfinished = ""
+        try:
+            self._filing.bring_archive(archive, step)
+        except UnfinishedFile as error:
+            unfinished = str(error)
+        finally:
+            step(sum(source.size for source in archive.sources))
+        for text in filter(None, (*archive.refused.values(), unfinished)):
+            self.say(f"tailrace: {text}")
+        return uris if unfinished else list(archive.refused)
 
     def _line(self) -> str:
         counts = self._counts

@@ -42,6 +42,7 @@ EVENTS_RECEIVED = _counter("events_received_total", "Events in committed plans."
 EVENTS_STORED = _counter("events_stored_total", "Events stored as rows.", "shard", "lane")
 EVENTS_REJECTED = _counter("events_rejected_total", "Events kept in quarantine.", "shard", "lane")
 EVENTS_FILTERED = _counter("events_filtered_total", "Events filtered on purpose.", "shard", "lane")
+RECORDS_ARCHIVED = _counter("records_archived_total", "Records kept as they came.", "shard", "lane")
 REJECTS = _counter("rejects_total", "Rejected events by their first reason.", "type", "stage", "keyword")
 STORED = _counter("stored_total", "Stored events by type.", "type")
 FILTERED = _counter(

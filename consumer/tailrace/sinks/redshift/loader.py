@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from tailrace.commit.committed import CommitFile, CommitFileError, Shard, commits_of, told_once
+from tailrace.commit.committed import ARCHIVE, CommitFile, CommitFileError, Shard, commits_of, told_once
 from tailrace.commit.compacted import View
 from tailrace.commit.lane import Say
 from tailrace.commit.ports import Place, WorldError
@@ -159,7 +159,7 @@ class Loader:
         return [*self._aim.tables, *self._aim.called]
 
     def _wanted(self, table: str) -> bool:
-        if not any(fnmatchcase(table, pattern) for pattern in self._aim.tables):
+        if table == ARCHIVE or not any(fnmatchcase(table, pattern) for pattern in self._aim.tables):
             return False
         if table not in self._aim.called:
             self.summary.left_out[table] += 1
