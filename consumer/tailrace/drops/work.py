@@ -23,6 +23,7 @@ from tailrace.files import (
     SUFFIXES,
     DamagedFile,
     GoneFile,
+    Patient,
     RefusedFile,
     S3Object,
     Source,
@@ -211,10 +212,11 @@ class Drops:
             self._calls.trouble(LEDGER, error)
 
     def _source(self, file: Announced) -> Source:
+        def waits() -> Patient:
+            return _OneFile(self._calls.waits(FILE))
+
         def opened() -> S3Object:
-            return S3Object(
-                self._s3, file.bucket, file.key, f'"{file.etag}"', lambda: self._calls.waits(FILE), file.version
-            )
+            return S3Object(self._s3, file.bucket, file.key, f'"{file.etag}"', waits, file.version)
 
         return Source(file.uri, file.size, file.event_ms, opened)
 
@@ -239,6 +241,9 @@ class Drops:
             return True
         try:
             where = self._calls.asked(ARCHIVE, lambda: archive.move(file))
+        except WorldError as error:  # the file is done: what is left comes again with its message
+            self._say("unfinished", uri=file.uri, shard=file.shard, why=str(error))
+            return False
         except WorldDenied as error:
             where = refusal(error)
         self._calls.asked(LEDGER, lambda: self._items.change(file, archived=where))
@@ -250,3 +255,16 @@ class Drops:
             self._queue.hide(message.receipt, seconds)
         except (WorldError, WorldDenied) as error:
             self._calls.trouble(QUEUE, error)
+
+
+class _OneFile:
+    """The patience with one file, which others are not to wait for."""
+
+    def __init__(self, waits: Patient) -> None:
+        self._waits = waits
+
+    def wait(self, error: WorldError) -> None:
+        try:
+            self._waits.wait(error)
+        except WorldError as last:
+            raise UnfinishedFile(str(last)) from last
