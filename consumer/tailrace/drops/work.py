@@ -33,6 +33,7 @@ from tailrace.filing import Begun, Filing, Stopped
 from tailrace.ops import failures
 from tailrace.ops.clock import Clock
 
+COUNTS: Final = ("received", "stored", "rejected", "filtered")  # of events, in a file's item
 BUSY_SOON: Final = 2  # so many times a message whose file another works on comes again as soon as it may be free
 BUSY_DOUBLINGS_MAX: Final = 5  # then it waits twice as long each time
 BUSY_S_MAX: Final = 3600
@@ -178,7 +179,9 @@ class Drops:
 
     def _found(self, file: Announced, status: str, why: str) -> dict[str, Any]:
         """Return what an item says at the end of a try."""
-        found = {**self._filing.totals(file.shard)._asdict(), **NOBODY, "status": status, "why": why}
+        totals = self._filing.totals(file.shard)
+        counts = {name: getattr(totals, name) for name in COUNTS}
+        found = {**counts, **NOBODY, "status": status, "why": why}
         if status == DONE or not self._filing.begun(file.shard):
             found["expires"] = self._clock.now_ms() // 1000 + KEPT_S
         return found
@@ -222,7 +225,7 @@ class Drops:
 
     def _end(self, file: Announced, status: str, why: str) -> bool:
         item = self._calls.asked(LEDGER, lambda: self._items.change(file, **self._found(file, status, why)))
-        counts = {name: item.get(name, 0) for name in ("received", "stored", "rejected", "filtered")}
+        counts = {name: item.get(name, 0) for name in COUNTS}
         self._say(item["status"], uri=file.uri, shard=file.shard, **counts, **({"why": why} if why else {}))
         return self._moved(file, item) if item["status"] == DONE else True
 
