@@ -46,7 +46,9 @@ def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
     assert world.s3.get_object(Bucket=ARCHIVE, Key=item["archived"].partition("archive/")[2])["Body"].read() == table(
         30
     )
+    world.send(announcement(item))  # late: the file is in the archive
     assert world.run() == 0  # what S3 says of the files that went is ignored
+    assert (world.item(item["key"]), len(world.positions())) == (item, ROWS + 1)
     assert (len(world.items()), world.left(), world.audit()) == (2, 0, 0)
 
 
