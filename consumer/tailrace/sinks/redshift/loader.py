@@ -179,7 +179,7 @@ class Loader:
                 tries += self._changed(filling, left, error)
                 continue
             if ready is None:
-                break
+                continue  # what was next is stuck, and does not wait any more
             load = plan.load_of(self._aim.target, self._aim.epoch, table, plan.ranges(table, ready.taken, marks))
             ended = self._brought(load, ready)
             if ended is None:
