@@ -31,6 +31,7 @@ _COLUMN = re.compile(
     rf"(?P<name>{_N}) (?P<type>[A-Z]+(?: PRECISION)?)(?:\((?P<length>[\d,]+)\))?(?P<more> NOT NULL)?(?: PRIMARY KEY)?"
 )
 _WIDER = re.compile(rf"ALTER TABLE (?P<table>{_OF}) ALTER COLUMN (?P<name>{_N}) TYPE VARCHAR\((?P<length>\d+)\)")
+_CHECK = re.compile(rf"CREATE TEMP TABLE (?P<name>{_N}) \({_N} BIGINT NOT NULL\)")
 _LOCK = re.compile(rf"LOCK (?P<table>{_OF})")
 _PLAIN = (
     re.compile(rf"CREATE SCHEMA IF NOT EXISTS {_N}"),
@@ -38,7 +39,7 @@ _PLAIN = (
     re.compile(rf"DELETE FROM {_OF} USING {_N} WHERE {_N}\.\"row_id\" = {_N}\.\"row_id\""),
     re.compile(rf"INSERT INTO {_OF} \({_COLUMNS}\) SELECT {_COLUMNS} FROM {_N}"),
     re.compile(rf"INSERT INTO {_OF} \({_COLUMNS}\)\nSELECT CAST\(.*", re.DOTALL),
-    re.compile(rf'UPDATE {_OF} SET "copied" = CASE WHEN .* END WHERE "load" = \'[0-9a-f]+\''),
+    re.compile(rf"INSERT INTO {_N} \({_N}\)\nSELECT CASE WHEN count\(\*\) = \d+ THEN \d+ END FROM {_N}.*", re.DOTALL),
     re.compile(rf"SELECT .* FROM {_OF} WHERE .*", re.DOTALL),
 )
 _TYPES: Mapping[str, tuple[str, str]] = {  # Redshift's word: (what it calls the type itself, DuckDB's)
@@ -107,6 +108,9 @@ class Engine:
             self.db.execute(sql)
         elif found := _TABLE.fullmatch(sql):
             self._table(found["name"], found["columns"])
+        elif found := _CHECK.fullmatch(sql):
+            self._columns[found["name"]] = []
+            self.db.execute(sql)
         elif found := _WIDER.fullmatch(sql):
             self._widen(found["table"], found["name"][1:-1], int(found["length"]))
         elif found := _LOCK.fullmatch(sql):

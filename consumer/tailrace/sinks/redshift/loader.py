@@ -29,6 +29,8 @@ from tailrace.sinks.redshift.plan import Load, Marks, Pending
 
 TRIES_MAX: Final = 5  # of one load whose place another loader moves, or whose files are compacted, meanwhile
 
+FORGOTTEN: Final = State("FORGOTTEN", "FORGOTTEN by the Data API; the next run sees whether it landed")
+
 
 class Aim(NamedTuple):
     """What is to be loaded, and where."""
@@ -232,7 +234,7 @@ class Loader:
         began = self._clock.monotonic()
         statement = self._warehouse.submit(sqls, load.token)
         self._ledger.change(lambda item: rules.sent(item, self._generation, statement))
-        ended = self._warehouse.wait(statement, self._tick) or State("FORGOTTEN")
+        ended = self._warehouse.wait(statement, self._tick) or FORGOTTEN
         landed = self._landed(load)
         self._ledger.change(lambda item: rules.settling(item, self._generation, load.id, landed))
         seconds = self._clock.monotonic() - began
