@@ -87,6 +87,16 @@ def test_every_message_has_an_outcome(world: Dropped) -> None:
     assert (world.left(), world.audit()) == (2, 0)  # what cannot be understood stays, for the queue's redrive policy
 
 
+def test_what_cannot_be_brought_in_ends_where_the_redrive_policy_says(world: Dropped) -> None:
+    dead = world.redrive(1)
+    world.say("no JSON")
+    world.send(world.put("a.csv", table(ROWS)))
+    finish(world)
+    assert world.item("a.csv")["status"] == "done"
+    (message,) = world.sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "no JSON"
+
+
 def test_a_file_that_was_gone_is_stored_when_it_is_dropped_again(world: Dropped) -> None:
     record = world.put("a.csv", table(ROWS))
     world.s3.delete_object(Bucket=BUCKET, Key="a.csv")

@@ -68,6 +68,14 @@ class Dropped:
         asked = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
         self.s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=asked)
 
+    def redrive(self, times: int) -> str:
+        """Give the queue a redrive policy; return the queue to which it moves messages."""
+        url = str(self.sqs.create_queue(QueueName="dead")["QueueUrl"])
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": times})
+        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"RedrivePolicy": policy})
+        return url
+
     def put(self, key: str, data: bytes) -> dict[str, Any]:
         """Drop a file; return the record that announces it."""
         etag = self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)["ETag"].strip('"')
