@@ -46,7 +46,9 @@ def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
     assert world.s3.get_object(Bucket=ARCHIVE, Key=item["archived"].partition("archive/")[2])["Body"].read() == table(
         30
     )
+    world.send(announcement(item))  # late: the file is in the archive
     assert world.run() == 0  # what S3 says of the files that went is ignored
+    assert (world.item(item["key"]), len(world.positions())) == (item, ROWS + 1)
     assert (len(world.items()), world.left(), world.audit()) == (2, 0, 0)
 
 
@@ -85,6 +87,16 @@ def test_every_message_has_an_outcome(world: Dropped) -> None:
     }
     assert 'it lacks the required column "n"; found "m"' in world.item("lacking.csv")["why"]
     assert (world.left(), world.audit()) == (2, 0)  # what cannot be understood stays, for the queue's redrive policy
+
+
+def test_what_cannot_be_brought_in_ends_where_the_redrive_policy_says(world: Dropped) -> None:
+    dead = world.redrive(1)
+    world.say("no JSON")
+    world.send(world.put("a.csv", table(ROWS)))
+    finish(world)
+    assert world.item("a.csv")["status"] == "done"
+    (message,) = world.sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "no JSON"
 
 
 def test_a_file_that_was_gone_is_stored_when_it_is_dropped_again(world: Dropped) -> None:
@@ -200,7 +212,7 @@ def test_it_tells_of_its_health_and_counts(world: Dropped, tmp_path: Path) -> No
         ("tailrace_drop_message_age_seconds",): 0,
     }
     assert {name: found.get(name) for name in wanted} == wanted
-    assert b'"stopped"' in (tmp_path / "log").read_bytes()
+    assert json.loads((tmp_path / "log").read_bytes().splitlines()[-1])["msg"] == "stopped"
 
 
 def test_a_port_that_is_taken_is_said(world: Dropped, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,6 @@ AWS, one call later each time; it prints at how many calls a run came through.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import boto3
 
 from local.aws import options
 from support.ministack import ministack
+from support.struck import forked
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
@@ -68,6 +68,14 @@ class Dropped:
         events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
         asked = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
         self.s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=asked)
+
+    def redrive(self, times: int) -> str:
+        """Give the queue a redrive policy; return the queue to which it moves messages."""
+        url = str(self.sqs.create_queue(QueueName="dead")["QueueUrl"])
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": times})
+        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"RedrivePolicy": policy})
+        return url
 
     def put(self, key: str, data: bytes) -> dict[str, Any]:
         """Drop a file; return the record that announces it."""
@@ -141,7 +149,7 @@ def dropped(folder: Path) -> Iterator[Dropped]:
 
 def announcement(file: dict[str, Any]) -> dict[str, Any]:
     """Return the record that announces a file."""
-    entry = {"key": file["key"], "size": file["size"], "eTag": file["etag"]}
+    entry = {"key": quote_plus(file["key"]), "size": file["size"], "eTag": file["etag"]}
     return {
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-01-31T00:00:00Z",
@@ -152,22 +160,6 @@ def announcement(file: dict[str, Any]) -> dict[str, Any]:
 def table(rows: int) -> bytes:
     """Return a file of CSV; every tenth row has a broken quote."""
     return "\r\n".join(["n,t", *(f'{n},"' if n % 10 == 9 else f'{n},"x, {n}"' for n in range(rows))]).encode()
-
-
-def _die_at(calls: int) -> None:
-    from botocore.client import BaseClient
-
-    client: Any = BaseClient
-    real, made = client._make_api_call, 0
-
-    def counted(self: Any, name: str, arguments: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, name, arguments)
-
-    client._make_api_call = counted
 
 
 def _sweep() -> int:
@@ -181,14 +173,10 @@ def _sweep() -> int:
     for calls, record in enumerate(given["records"], 1):
         body = json.dumps({"Records": [record]})
         sqs.send_message(QueueUrl=environ["TAILRACE_DROPS_QUEUE"], MessageBody=body)
-        child = os.fork()
-        if not child:
-            _die_at(calls)
-            os._exit(main(["drops", "--once"], environ))
-        status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status):
+        status = forked(lambda: main(["drops", "--once"], environ), calls)
+        if status is not None:
             sys.stdout.write(str(calls))
-            return os.WEXITSTATUS(status)
+            return status
     return 1
 
 

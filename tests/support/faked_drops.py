@@ -70,7 +70,7 @@ class FakeFiling:
         return name in self.begun_files
 
     def totals(self, name: str) -> Counts:
-        return Counts(4, 3, 1, 0)
+        return Counts(4, 3, 1, 0, 4)
 
     def bring(self, source: Source, name: str, begun: Begun, step: Callable[[int], None], *, keep: bool) -> None:
         assert keep

@@ -231,6 +231,11 @@ def test_others_are_left_to_the_careful_way(line: bytes) -> None:
     assert AtOnce(COMMA, "utf-8")(line) is None
 
 
+def test_an_escape_character_is_left_to_the_careful_way() -> None:
+    at_once = AtOnce(Dialect(b",", b'"', b"\\"), "utf-8")
+    assert (at_once(b"a\\,b"), at_once(b'"a",b')) == (None, ["a", "b"])
+
+
 def test_no_line_is_looked_at_for_long() -> None:
     began = time.process_time()
     for line in (b'"' * 100_000, b'"a' * 50_000, b'"",' * 33_000 + b'"', b"," * 99_999 + b'"'):

@@ -15,16 +15,16 @@ import random
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
+from tailrace.cli.once import add_metrics, told
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
-from tailrace.commit.compacted import view_of
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import Origin, ledger_of, origin_of
 from tailrace.edition import load
-from tailrace.ops import aws, logs, metrics
+from tailrace.ops import aws, logs
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.ddl.model import names
@@ -32,6 +32,7 @@ from tailrace.sinks.lake.places import S3, place_of
 from tailrace.sinks.redshift import plan
 from tailrace.sinks.redshift.data_api import CONNECTIONS, Failed, Warehouse
 from tailrace.sinks.redshift.files import Files
+from tailrace.sinks.redshift.filling import Views
 from tailrace.sinks.redshift.ledger import LoadLedger, Occupied
 from tailrace.sinks.redshift.loader import Aim, Loader, Summary
 
@@ -51,10 +52,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--accept-missing", action="store_true", help="pass over objects that are gone for good; what was is noted"
     )
     parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Load; return the exit status."""
+    done = Summary()
+    with told(NAME, args.metrics) as report:
+        try:
+            report.status = _run(args, done)
+        finally:
+            report.problems = len(done.problems)
+            counts = {"landed": done.rows, "rejected": done.rejected, "missing": done.missing}
+            report.rows = {kind: rows.total() for kind, rows in counts.items()}
+    return report.status
+
+
+def _run(args: argparse.Namespace, done: Summary) -> int:
     settings: Settings = args.settings
     logs.configure(settings.logs.format, settings.logs.level)
     target = target_of(settings)
@@ -65,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         known = origin_of(settings, files=args.files, drops=args.drops).application
         print(f"tailrace: the ledger knows no application `{known}`", file=sys.stderr)
         return 2
-    done, occupied = Summary(), []
+    occupied = []
     for origin, ledger, epoch in found:
         loader = loader_of(args, epoch, ledger, target, done)
         try:
@@ -119,6 +133,9 @@ def loader_of(
     def patience() -> Patience:
         return Patience(clock, settings.world.patience_s, rng.random)
 
+    def say(what: str, /, **facts: object) -> None:
+        logs.get(NAME).info(what, **facts)
+
     client = aws.client(
         "redshift-data",
         region=settings.stream.region,
@@ -145,31 +162,11 @@ def loader_of(
         place=place,
         files=Files(place, settings.lake.uri, epoch, book.tables()[QUARANTINE]),
         warehouse=Warehouse(client, target, clock, patience, chosen.timeout_s),
-        view=lambda table: view_of(store, place, epoch, table),
+        view=Views(store, place, epoch).of,
         clock=clock,
-        say=Told(),
+        say=say,
         summary=done,
     )
-
-
-class Told:
-    """Told of everything: one log line each, and the metrics."""
-
-    def __init__(self) -> None:
-        self._log = logs.get("load")
-
-    def __call__(self, what: str, /, **facts: object) -> None:
-        self._log.info(what, **facts)
-        if what == "loaded":
-            metrics.LOADS.labels("landed").inc()
-            metrics.LOAD_ROWS.inc(int(str(facts["rows"])))
-            rejected: Any = facts["rejected"]
-            for keyword, rows in rejected.items():
-                metrics.LOAD_REJECTS.labels(keyword).inc(rows)
-        elif what == "load failed":
-            metrics.LOADS.labels("failed").inc()
-        if "seconds" in facts:
-            metrics.LOAD_SECONDS.observe(float(str(facts["seconds"])))
 
 
 def _plain(done: Summary) -> dict[str, object]:

@@ -23,6 +23,7 @@ from tailrace.files import (
     SUFFIXES,
     DamagedFile,
     GoneFile,
+    Patient,
     RefusedFile,
     S3Object,
     Source,
@@ -32,6 +33,7 @@ from tailrace.filing import Begun, Filing, Stopped
 from tailrace.ops import failures
 from tailrace.ops.clock import Clock
 
+COUNTS: Final = ("received", "stored", "rejected", "filtered")  # of events, in a file's item
 BUSY_SOON: Final = 2  # so many times a message whose file another works on comes again as soon as it may be free
 BUSY_DOUBLINGS_MAX: Final = 5  # then it waits twice as long each time
 BUSY_S_MAX: Final = 3600
@@ -177,7 +179,9 @@ class Drops:
 
     def _found(self, file: Announced, status: str, why: str) -> dict[str, Any]:
         """Return what an item says at the end of a try."""
-        found = {**self._filing.totals(file.shard).events, **NOBODY, "status": status, "why": why}
+        totals = self._filing.totals(file.shard)
+        counts = {name: getattr(totals, name) for name in COUNTS}
+        found = {**counts, **NOBODY, "status": status, "why": why}
         if status == DONE or not self._filing.begun(file.shard):
             found["expires"] = self._clock.now_ms() // 1000 + KEPT_S
         return found
@@ -211,16 +215,17 @@ class Drops:
             self._calls.trouble(LEDGER, error)
 
     def _source(self, file: Announced) -> Source:
+        def waits() -> Patient:
+            return _OneFile(self._calls.waits(FILE))
+
         def opened() -> S3Object:
-            return S3Object(
-                self._s3, file.bucket, file.key, f'"{file.etag}"', lambda: self._calls.waits(FILE), file.version
-            )
+            return S3Object(self._s3, file.bucket, file.key, f'"{file.etag}"', waits, file.version)
 
         return Source(file.uri, file.size, file.event_ms, opened)
 
     def _end(self, file: Announced, status: str, why: str) -> bool:
         item = self._calls.asked(LEDGER, lambda: self._items.change(file, **self._found(file, status, why)))
-        counts = {name: item.get(name, 0) for name in ("received", "stored", "rejected", "filtered")}
+        counts = {name: item.get(name, 0) for name in COUNTS}
         self._say(item["status"], uri=file.uri, shard=file.shard, **counts, **({"why": why} if why else {}))
         return self._moved(file, item) if item["status"] == DONE else True
 
@@ -239,6 +244,9 @@ class Drops:
             return True
         try:
             where = self._calls.asked(ARCHIVE, lambda: archive.move(file))
+        except WorldError as error:  # the file is done: what is left comes again with its message
+            self._say("unfinished", uri=file.uri, shard=file.shard, why=str(error))
+            return False
         except WorldDenied as error:
             where = refusal(error)
         self._calls.asked(LEDGER, lambda: self._items.change(file, archived=where))
@@ -250,3 +258,16 @@ class Drops:
             self._queue.hide(message.receipt, seconds)
         except (WorldError, WorldDenied) as error:
             self._calls.trouble(QUEUE, error)
+
+
+class _OneFile:
+    """The patience with one file, which others are not to wait for."""
+
+    def __init__(self, waits: Patient) -> None:
+        self._waits = waits
+
+    def wait(self, error: WorldError) -> None:
+        try:
+            self._waits.wait(error)
+        except WorldError as last:
+            raise UnfinishedFile(str(last)) from last

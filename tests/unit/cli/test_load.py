@@ -31,7 +31,7 @@ class Work:
     """A ledger, a lake, a warehouse and the command."""
 
     def __init__(self, folder: Path, house: House, capsys: pytest.CaptureFixture[str]) -> None:
-        self.house, self._capsys = house, capsys
+        self.folder, self.house, self._capsys = folder, house, capsys
         schema = folder / "schemas" / "page_view" / "1-0-0.json"
         schema.parent.mkdir(parents=True)
         schema.write_text(json.dumps(VIEW))
@@ -170,12 +170,15 @@ def test_what_is_gone_for_good_keeps_its_shard_waiting_until_a_person_accepts(wo
     assert said.startswith(f"tailrace: page_view/v1: {lost}: found no object, expected ")
     assert said.endswith("`--accept-missing` passes over it\n")
     assert work.house.rows(LANDED) == []
-    assert work.run("--accept-missing").splitlines() == [
+    file = work.folder / "load.prom"
+    assert work.run("--accept-missing", "--metrics", str(file)).splitlines() == [
         f"{'page_view/v1':<40}{5:>12}",
         "passed over, gone for good: 3 rows of page_view/v1",
         "5 rows in 1 transactions",
     ]
     assert work.house.rows("SELECT chain, committed, missing, copied FROM tailrace.load_ledger") == [(2, 5, 3, 5)]
+    told = [line.split() for line in file.read_text().splitlines() if line.startswith("tailrace_run_rows{")]
+    assert {kind.split('"')[-2]: rows for kind, rows in told} == {"landed": "5.0", "rejected": "0.0", "missing": "3.0"}
     assert work.run() == "Nothing to load.\n"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from support.faked_drops import FILE_A, Bucket, World, record
 from tailrace.drops.archive import COPY_BYTES_MAX, Archive
+from tailrace.drops.items import DONE
 
 THERE = ("old", "kept/in/e1-a.csv")
 
@@ -51,3 +52,21 @@ def test_an_archive_that_refuses_keeps_no_message() -> None:
     assert world.work.step()
     assert world.items()[0]["archived"].startswith("it stays: archive s3://b/in/a.csv: AccessDenied")
     assert world.queue.did == [("delete", "r0", 0)]
+
+
+def test_an_archive_that_is_away_keeps_the_message_of_a_file_that_is_done() -> None:
+    class Away(Bucket):
+        def copy_object(self, **asked: Any) -> None:
+            raise EndpointConnectionError(endpoint_url="http://x")
+
+    away = Away()
+    world = World(away, "s3://old/kept")
+    world.queue.say(record())
+    assert world.work.step()
+    assert (world.items()[0]["status"], world.items()[0]["archived"], world.queue.did) == (DONE, "", [])
+    away.objects[THERE] = "e1"
+    away.copy_object = super(Away, away).copy_object  # type: ignore[method-assign]
+    world.queue.say(record())
+    assert world.work.step()
+    assert world.items()[0]["archived"] == "s3://old/kept/in/e1-a.csv"
+    assert len(world.filing.brought) == 1

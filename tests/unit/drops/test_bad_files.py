@@ -160,8 +160,9 @@ def test_a_file_that_is_no_such_table_is_refused_whole(bad: Bad, data: bytes, wh
         (no("NoSuchKey", 404), GONE, "read s3://b/bad.csv: there is no such object", 2),
         (no("PreconditionFailed", 412), GONE, "read s3://b/bad.csv: found another object there", 2),
         (no("AccessDenied", 403), PROCESSING, "read s3://b/bad.csv: AccessDenied: no", 1),
+        (no("SlowDown", 503), PROCESSING, "read s3://b/bad.csv: SlowDown: no", 1),
     ],
-    ids=["deleted", "replaced", "denied"],
+    ids=["deleted", "replaced", "denied", "never read"],
 )
 def test_an_object_that_cannot_be_had_has_a_reason(
     bad: Bad, error: Exception, status: str, why: str, deleted: int
