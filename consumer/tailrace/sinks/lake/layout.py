@@ -24,6 +24,7 @@ NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Athena and Spark read as
 VALUE_CHARS_MAX = 64  # Redshift's load logs cut names at 256
 DIGEST_CHARS = 16
 PARTIAL = re.compile("%[0-9A-F]?$")  # an escape that the cut went through
+TIME = pa.timestamp("us", "UTC")
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,20 +82,18 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
         return []
     if rows.table.name == QUARANTINE:
         return _split_quarantine(rows)
-    received = _micros(rows.batch.column("received_at"))
-    moment = _micros(rows.batch.column("event_time"))
     batch = rows.batch
+    received, moment = _micros(batch.column("received_at")), _micros(batch.column("event_time"))
     if moment.null_count:
         moment = pc.coalesce(moment, received)
     ahead = pc.subtract(moment, received)
-    extremes = pc.min_max(ahead).as_py()
+    (first, last), (least, most) = _ends(moment), _ends(ahead)
     past = layout.past_days * DAY_US
-    if (
-        extremes["max"] > layout.future_hours * HOUR_US
-        or (past and extremes["min"] < -past)
-        or pc.min(moment).as_py() < YEAR_1_US
-    ):
+    if most > layout.future_hours * HOUR_US or (past and least < -past) or first < YEAR_1_US:
         batch, moment = _by_arrival(batch, moment, received, ahead, layout)
+        first, last = _ends(moment)
+    if not layout.tenant_partition and _shifted_hour(first) == _shifted_hour(last):
+        return [(f"{rows.table.name}/{_hour(_shifted_hour(first))}", batch)]
     hours = pc.divide(pc.add(moment, SHIFT_HOURS * HOUR_US), HOUR_US)
     if not layout.tenant_partition:
         return _group(batch, hours, {h: f"{rows.table.name}/{_hour(h)}" for h in _distinct(hours)})
@@ -152,19 +151,28 @@ def _group(batch: pa.RecordBatch, keys: pa.Array, folders: dict[int, str]) -> li
 
 
 def _distinct(keys: pa.Array) -> list[int]:
-    extremes = pc.min_max(keys).as_py()
-    if extremes["min"] == extremes["max"]:
-        return [extremes["min"]]
+    least, most = _ends(keys)
+    if least == most:
+        return [least]
     distinct: list[int] = pc.unique(keys).to_pylist()
     return distinct
 
 
+def _ends(numbers: pa.Array) -> tuple[int, int]:
+    found = pc.min_max(numbers).as_py()
+    return found["min"], found["max"]
+
+
 def _micros(column: pa.Array) -> pa.Array:
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return column.cast(TIME).view(pa.int64())
 
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _shifted_hour(moment_us: int) -> int:
+    return moment_us // HOUR_US + SHIFT_HOURS
 
 
 def _time(shifted_hour: int) -> datetime:
