@@ -120,6 +120,21 @@ def test_every_codec(codec: str, name: str) -> None:
     spool.close()
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_columns_without_a_value_are_not_compressed_where_no_other_row_group_follows(*, several: bool) -> None:
+    nothing = (
+        batch(0, 50).set_column(1, "n", pa.nulls(50, pa.int64())).set_column(3, "deep", pa.nulls(50, SCHEMA[3].type))
+    )
+    spool = file_of(nothing, *[batch(50, 50)] * several, form=Format(row_group_rows=50 if several else 60))
+    with spool.open() as source:
+        group = pq.read_metadata(source).row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+    empty = "ZSTD" if several else "UNCOMPRESSED"
+    assert found == {"tenant": "ZSTD", "n": empty, "at": "ZSTD", "deep.list.list.element": empty}
+    assert pq.read_table(spool.open())["n"].null_count == 50
+    spool.close()
+
+
 def test_two_generations_have_no_bytes_in_common_but_equal_rows() -> None:
     mine, theirs = folder(), folder()
     mine.add(batch(0, 5))
