@@ -17,6 +17,7 @@ from tailrace.sinks.lake.spool import Budget, Spool
 
 META_PREFIX = "tailrace."
 LEVELED = {"zstd", "gzip"}
+FEW_ROWS = 8  # a frame of zstd costs 40 us and some bytes more than so many values
 
 
 class ParquetFile:
@@ -27,7 +28,7 @@ class ParquetFile:
         self._form = form
         self._spool = Spool(budget)
         self._writer: pq.ParquetWriter | None = None
-        self._empty: frozenset[str] = frozenset()  # columns without a value in the whole file
+        self._plain: frozenset[str] = frozenset()  # columns that are not worth compressing in the whole file
 
     @property
     def rows(self) -> int:
@@ -36,9 +37,9 @@ class ParquetFile:
     def write(self, rows: pa.Table, *, last: bool = False) -> None:
         """Encode one row group; the last one, where that is known."""
         if last and self._writer is None:
-            self._empty = frozenset(
-                name for name, column in zip(rows.column_names, rows.columns, strict=True) if _is_empty(column)
-            )
+            few = rows.num_rows <= FEW_ROWS
+            columns = zip(rows.column_names, rows.columns, strict=True)
+            self._plain = frozenset(name for name, column in columns if few or column.null_count == len(column))
         self._open().write_table(rows, row_group_size=max(1, rows.num_rows))
         self._spool.rows += rows.num_rows
 
@@ -58,7 +59,7 @@ class ParquetFile:
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
             codec = {
-                path: "none" if name in self._empty else self._form.codec for name, path in _paths(self._table.schema)
+                path: "none" if name in self._plain else self._form.codec for name, path in _paths(self._table.schema)
             }
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(self._spool, mode="w"),
@@ -73,10 +74,6 @@ class ParquetFile:
         return self._writer
 
 
-def _is_empty(column: pa.ChunkedArray) -> bool:
-    return bool(column.null_count == len(column))
-
-
 def _paths(schema: pa.Schema) -> Iterator[tuple[str, str]]:
     """Yield each leaf of a schema as Parquet names it, after the column it belongs to."""
     for field in schema:
@@ -85,13 +82,13 @@ def _paths(schema: pa.Schema) -> Iterator[tuple[str, str]]:
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
-    if pa.types.is_struct(kind):
+    if not kind.num_fields:
+        yield path
+    elif pa.types.is_struct(kind):
         for field in kind:
             yield from _leaves(f"{path}.{field.name}", field.type)
-    elif pa.types.is_list(kind):
-        yield from _leaves(f"{path}.list.element", kind.value_type)
     else:
-        yield path
+        yield from _leaves(f"{path}.list.element", kind.value_type)
 
 
 def footer(source: BinaryIO) -> dict[str, str]:
