@@ -46,6 +46,7 @@ PLAIN = settings.Lake()
 LAYOUT_AGE_S = 60
 LAYOUTS = {
     "Parquet": PLAIN,
+    "Parquet, `late_hours` = 2": settings.Lake(late_hours=2),
     "Parquet and Avro": settings.Lake(avro=("*",)),
     "Parquet by tenant, 20 of them": settings.Lake(tenant_partition=True),
 }

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+from tailrace.cli.once import Run, add_metrics, told
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import Shard, epoch_of, shards_of
 from tailrace.commit.compacted import Compaction
@@ -42,10 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
     parser.add_argument("--target-mb", type=int, metavar="MB", default=128, help="how large a file gets (default: 128)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compact the lake that the settings name; return the exit status."""
+    with told(NAME, args.metrics) as report:
+        report.status = _run(args, report)
+    return report.status
+
+
+def _run(args: argparse.Namespace, report: Run) -> int:
     if args.least < 2 or args.target_mb < 1 or not 0 <= args.after < 24 * 366:
         print("tailrace: found --least below 2, --target-mb below 1, or --after that is no time", file=sys.stderr)
         return 2
@@ -65,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     closed = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) - timedelta(hours=args.after)
     done = work.run(closed, args.table, dry=args.dry_run)
     seconds = max(clock.monotonic() - started, 0.001)
+    if not args.dry_run:
+        report.problems, report.rows = len(work.said), {"compacted": done.rows}
     for line in work.said:
         print(f"  {line}")
     verb = "would become" if args.dry_run else "became"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tailrace.commit.committed import CommitFileError, StoredObject
-from tailrace.commit.compaction import Input, file_name, item_from_dict, tables_prefix
+from tailrace.commit.compaction import Input, file_name, item_from_dict, table_key, tables_prefix
 from tailrace.commit.ports import LedgerStore, Place
 
 VERSION = 1
@@ -88,23 +88,23 @@ class View:
 NOTHING = View()
 
 
-def chains_of(ledger: LedgerStore, epoch: str) -> Mapping[str, int]:
-    """Return how many compactions of each table are committed. To be asked before the lanes are."""
+def chains_of(ledger: LedgerStore, epoch: str, table: str = "") -> Mapping[str, int]:
+    """Return how many compactions of each table, or of one, are committed. To be asked before the lanes are."""
     prefix, out = tables_prefix(epoch), {}
-    for key in ledger.keys(prefix):
+    for key in [table_key(epoch, table)] if table else ledger.keys(prefix):
         found = ledger.read(key)
         if found is not None:
             out[key.removeprefix(prefix)] = item_from_dict(found[1]).chain
     return out
 
 
-def view_of(ledger: LedgerStore, place: Place, epoch: str) -> View:
-    """Read all committed compactions. CommitFileError where a file is missing or no such file: nothing is guessed."""
+def view_of(ledger: LedgerStore, place: Place, epoch: str, table: str = "") -> View:
+    """Read all committed compactions, or one table's. CommitFileError where a file is missing or no such file."""
 
     def each() -> Iterator[Compaction]:
-        for table, chain in chains_of(ledger, epoch).items():
+        for of, chain in chains_of(ledger, epoch, table).items():
             for number in range(1, chain + 1):
-                name = file_name(epoch, table, number)
+                name = file_name(epoch, of, number)
                 try:
                     yield decode(place.read(name))
                 except FileNotFoundError:

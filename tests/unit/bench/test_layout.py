@@ -51,6 +51,6 @@ def test_three_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in said.splitlines() if line.startswith("| ") and "---" not in line]
     heads = [at for at, line in enumerate(lines) if "CPU-s per million" in line]
     assert heads == [0, 3, 5]
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert "5 s, 1,000 rows" in lines[1]
     assert "5 s, 1,000 rows" in lines[4]
