@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[Dropped]:
 
 
 def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
-    world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
+    world.environ |= {"TAILRACE_DROPS_ARCHIVE": f"s3://{ARCHIVE}/stored", "TAILRACE_LAKE_RAW": "avro"}
     world.notify()
     world.put("in/day one+ü.csv", table(ROWS))
     world.put("in/b.jsonl", b'{"event_type":"row","n":1}\n')
