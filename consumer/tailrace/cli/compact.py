@@ -10,13 +10,20 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import Shard, epoch_of, shards_of
 from tailrace.commit.compacted import Compaction
-from tailrace.commit.compaction import Input, file_name, item_from_dict, output_name, table_key, tables_prefix
+from tailrace.commit.compaction import (
+    FOLD_EVERY,
+    Input,
+    file_name,
+    item_from_dict,
+    output_name,
+    table_key,
+    tables_prefix,
+)
 from tailrace.commit.compactor import TableCompactor
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Body, LedgerStore, Place
@@ -24,7 +31,7 @@ from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.settings import MIB, Settings
 from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
-from tailrace.sinks.lake.compact import Merge, Unfit, empty
+from tailrace.sinks.lake.compact import Empties, Merge, Unfit
 from tailrace.sinks.lake.filling import format_of
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.places import place_of
@@ -39,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_origins(parser, "compact what `{}` stored")
     parser.add_argument("--table", metavar="NAME", action="append", help="this table alone; can be given again")
     parser.add_argument("--after", type=float, metavar="HOURS", default=2.0, help="after an hour's end (default: 2)")
+    parser.add_argument("--also-open", action="store_true", help="hours that are not over as well: only for a look")
     parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
     parser.add_argument("--target-mb", type=int, metavar="MB", default=128, help="how large a file gets (default: 128)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -63,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     )
     started = clock.monotonic()
     closed = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) - timedelta(hours=args.after)
-    done = work.run(closed, args.table, dry=args.dry_run)
+    done = work.run(datetime.max.replace(tzinfo=UTC) if args.also_open else closed, args.table, dry=args.dry_run)
     seconds = max(clock.monotonic() - started, 0.001)
     for line in work.said:
         print(f"  {line}")
@@ -137,8 +145,9 @@ class Compacting:
             table,
             self._ledger,
             self._place,
-            partial(empty, self._place, self._epoch, self._form),
+            Empties(self._place, self._epoch, self._form),
             self._patience,
+            FOLD_EVERY,
         )
         made.open()
         return made
@@ -154,8 +163,7 @@ class Compacting:
                 view = owner.view()
             for inputs in groups(self._committed.live(names, view), self._limits):
                 if owner.lost:
-                    self.said.append(f"{table}: left to another run, which opened it later")
-                    return
+                    break
                 suffixes = self._form.suffixes(table)
                 if dry:
                     self._done = self._done.plus(inputs, len(suffixes), 0)
@@ -163,6 +171,9 @@ class Compacting:
                     continue
                 names_of = tuple(output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
                 self._compact(owner, inputs, (*names_of, file_name(self._epoch, table, owner.chain)))
+            if owner.lost:
+                self.said.append(f"{table}: left to another run, which opened it later")
+                return
 
     def _looking(self, table: str) -> TableCompactor:
         """Return one that has opened nothing, and knows what is committed."""
@@ -197,5 +208,5 @@ class Compacting:
             merge.close()
 
 
-def _never(entry: Input) -> Body:
+def _never(_done: Compaction, entry: Input) -> Body:
     raise AssertionError(f"who only looks puts nothing at {entry.name}")

@@ -1,20 +1,27 @@
 """Which objects hold a committed row by now. Rule: the tables' items are read before the lanes' items.
 
 Then every object that a compaction replaced is named by a lane that is read after it, and nothing is seen twice. What
-is replaced while someone reads is noticed: where an object is not what was committed, all is asked anew.
+is replaced while someone reads is noticed: where an object is not what was committed, all is asked anew. Each
+compaction has its file; every some of them, all so far are folded into one, so that a reader opens few.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from itertools import chain
+from sys import intern
+from typing import Any, Final, NamedTuple
 
 from tailrace.commit.committed import CommitFileError, StoredObject
-from tailrace.commit.compaction import Input, file_name, item_from_dict, tables_prefix
+from tailrace.commit.compaction import Input, TableItem, file_name, fold_name, item_from_dict, tables_prefix
 from tailrace.commit.ports import LedgerStore, Place
 
 VERSION = 1
+_NUMBERED: Final = re.compile(r"(.+-)(\d{10})(\.\w+)")
 
 
 class Compaction(NamedTuple):
@@ -49,33 +56,142 @@ def decode(data: bytes) -> Compaction:
         raise CommitFileError(f"no file of a compaction: {error!r}") from error
 
 
+Runs = tuple[tuple[int, int], ...]  # (first, last), rising, with gaps between them
+
+
+class Fold(NamedTuple):
+    """What the first compactions of a table came to; the same ones always come to the same."""
+
+    epoch: str
+    table: str
+    chain: int  # the last one that is in it
+    live: tuple[Compaction, ...]  # those that hold rows, without their inputs
+    replaced: Mapping[str, Mapping[str, Runs]]  # folder -> names without their plan's number -> numbers
+
+
+def encode_fold(fold: Fold) -> bytes:
+    """Return the file's bytes."""
+    raw: dict[str, Any] = {"version": VERSION, **fold._asdict()}
+    raw["live"] = [{**one._asdict(), "objects": [entry._asdict() for entry in one.objects]} for one in fold.live]
+    return gzip.compress(json.dumps(raw, ensure_ascii=False, sort_keys=True).encode(), mtime=0)
+
+
+def decode_fold(data: bytes) -> Fold:
+    """Read the file back. CommitFileError when it is none of a version known here."""
+    try:
+        raw = json.loads(gzip.decompress(data))
+        if raw.pop("version") != VERSION:
+            raise CommitFileError("its version is not known here")
+        live = (
+            Compaction(**{**one, "inputs": (), "objects": tuple(StoredObject(**entry) for entry in one["objects"])})
+            for one in raw["live"]
+        )
+        replaced = {
+            folder: {intern(stem): tuple((first, last) for first, last in runs) for stem, runs in stems.items()}
+            for folder, stems in raw["replaced"].items()
+        }
+        return Fold(**{**raw, "live": tuple(live), "replaced": replaced})
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError) as error:
+        raise CommitFileError(f"no fold of compactions: {error!r}") from error
+
+
+def _parted(name: str) -> tuple[str, str, int]:
+    """Return an object's folder, the rest of its name without its plan's number, and that number."""
+    folder, _, rest = name.rpartition("/")
+    found = _NUMBERED.fullmatch(rest)
+    return (folder, rest, 0) if found is None else (folder, intern(f"{found[1]}*{found[3]}"), int(found[2]))
+
+
+def _with(runs: Runs, number: int) -> Runs:
+    at = bisect_right(runs, number, key=lambda run: run[0])
+    first = last = number
+    before, after = runs[:at], runs[at:]
+    if before and before[-1][1] >= number - 1:
+        first, last = before[-1][0], max(number, before[-1][1])
+        before = before[:-1]
+    if after and after[0][0] == last + 1:
+        last, after = after[0][1], after[1:]
+    return (*before, (first, last), *after)
+
+
+def _folder(one: Compaction) -> str:
+    return one.objects[0].name.rpartition("/")[0]
+
+
 class View:
-    """All compactions of an epoch that were committed when it was made."""
+    """What compactions have moved, by folder: runs of plans' numbers, and what holds their rows now."""
+
+    def __init__(self, done: Iterable[Compaction] = (), fold: Fold | None = None) -> None:
+        """`done`: all of a table after the fold, in their order."""
+        self._replaced: dict[str, dict[str, Runs]] = {}  # folder -> stem -> numbers
+        self._live: dict[str, list[Compaction]] = {}  # folder -> those with rows there, without their inputs
+        if fold is not None:
+            self.join(fold)
+        for one in done:
+            self.add(one)
+
+    def join(self, fold: Fold) -> None:
+        """Take the fold of another table in."""
+        for folder, stems in fold.replaced.items():
+            self._replaced[folder] = dict(stems)
+        for one in fold.live:
+            self._live.setdefault(_folder(one), []).append(one)
+
+    def add(self, one: Compaction) -> None:
+        """Take the next compaction of its table in."""
+        for entry in one.inputs:
+            folder, stem, number = _parted(entry.name)
+            stems = self._replaced.setdefault(folder, {})
+            stems[stem] = _with(stems.get(stem, ()), number)
+        if one.objects:
+            folder = _folder(one)
+            there = [*self._live.get(folder, ()), one._replace(inputs=())]
+            self._live[folder] = [each for each in there if any(entry.rows for entry in self.live(each.objects))]
+
+    def fold(self, epoch: str, table: str, chain: int) -> Fold:
+        """Return what this view of one table's first compactions knows."""
+        live = (one for folder in sorted(self._live) for one in self._live[folder])
+        return Fold(epoch, table, chain, tuple(live), self._replaced)
+
+    def replaced(self, name: str) -> bool:
+        """Do other objects hold this one's rows?"""
+        folder, stem, number = _parted(name)
+        runs = self._replaced.get(folder, {}).get(stem, ())
+        at = bisect_right(runs, number, key=lambda run: run[0])
+        return at > 0 and number <= runs[at - 1][1]
+
+    def live(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
+        """Yield those of a plan's objects that hold their own rows."""
+        return (entry for entry in objects if not self.replaced(entry.name))
+
+    def outputs(self, folder: str | None = None) -> Iterator[tuple[Compaction, StoredObject]]:
+        """Yield the live objects that compactions wrote, of one folder or of all."""
+        for one in self._live.get(folder, ()) if folder is not None else chain(*self._live.values()):
+            yield from ((one, entry) for entry in self.live(one.objects))
+
+    def holders(self, name: str) -> list[Compaction]:
+        """Return the compactions among whose rows a replaced object's are; none where it holds them itself."""
+        return self._live.get(name.rpartition("/")[0], []) if self.replaced(name) else []
+
+
+class Whole(View):
+    """The same with every compaction there was, and the inputs of each: for who compares all with all."""
 
     def __init__(self, done: Iterable[Compaction] = ()) -> None:
         self._by: dict[str, Compaction] = {}  # replaced name -> what replaced it
         self.compactions: list[Compaction] = []
-        for one in done:
-            self.compactions.append(one)
-            self._by.update((entry.name, one) for entry in one.inputs)
+        super().__init__(done)
 
-    def replaced(self, name: str) -> bool:
-        """Do other objects hold this one's rows?"""
-        return name in self._by
+    def add(self, one: Compaction) -> None:
+        """Take the next compaction of its table in."""
+        super().add(one)
+        self.compactions.append(one)
+        self._by.update((entry.name, one) for entry in one.inputs)
 
     def input(self, name: str) -> Input | None:
         """Return what the compaction that replaced the object says of it."""
         by = self._by.get(name)
         return None if by is None else next(entry for entry in by.inputs if entry.name == name)
-
-    def live(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
-        """Yield those of a plan's objects that hold their own rows."""
-        return (entry for entry in objects if entry.name not in self._by)
-
-    def outputs(self) -> Iterator[tuple[Compaction, StoredObject]]:
-        """Yield the live objects that compactions wrote."""
-        for one in self.compactions:
-            yield from ((one, entry) for entry in self.live(one.objects))
 
     def holder(self, name: str) -> Compaction | None:
         """Return the compaction whose outputs hold a replaced object's rows; None where it holds them itself."""
@@ -88,26 +204,66 @@ class View:
 NOTHING = View()
 
 
-def chains_of(ledger: LedgerStore, epoch: str) -> Mapping[str, int]:
-    """Return how many compactions of each table are committed. To be asked before the lanes are."""
-    prefix, out = tables_prefix(epoch), {}
-    for key in ledger.keys(prefix):
-        found = ledger.read(key)
-        if found is not None:
-            out[key.removeprefix(prefix)] = item_from_dict(found[1]).chain
-    return out
+def tables_of(ledger: LedgerStore, epoch: str) -> Mapping[str, TableItem]:
+    """Return the tables' items. To be asked before the lanes'."""
+    prefix = tables_prefix(epoch)
+    found = ((key, ledger.read(key)) for key in ledger.keys(prefix))
+    return {key.removeprefix(prefix): item_from_dict(item[1]) for key, item in found if item is not None}
+
+
+def read_file(place: Place, epoch: str, table: str, number: int) -> Compaction:
+    """Return one compaction that is committed. CommitFileError where its file is missing: nothing is guessed."""
+    return decode(_read(place, file_name(epoch, table, number)))
+
+
+def read_fold(place: Place, epoch: str, table: str, number: int) -> Fold:
+    """Return the fold that a table's item names. CommitFileError as for a compaction."""
+    return decode_fold(_read(place, fold_name(epoch, table, number)))
+
+
+def _read(place: Place, name: str) -> bytes:
+    try:
+        return place.read(name)
+    except FileNotFoundError:
+        raise CommitFileError(f"{name} is missing: what it replaced cannot be told") from None
+
+
+def table_view(place: Place, epoch: str, table: str, item: TableItem) -> View:
+    """Read what is committed of one table: its fold, and the compactions after it. Without the fold, all of them."""
+    try:
+        fold = read_fold(place, epoch, table, item.folded) if item.folded else None
+    except CommitFileError:  # for the audit to tell
+        fold = None
+    first = 1 if fold is None else fold.chain + 1
+    return View((read_file(place, epoch, table, number) for number in range(first, item.chain + 1)), fold)
 
 
 def view_of(ledger: LedgerStore, place: Place, epoch: str) -> View:
-    """Read all committed compactions. CommitFileError where a file is missing or no such file: nothing is guessed."""
+    """Read what is committed of all tables."""
+    whole = View()
+    for table, item in tables_of(ledger, epoch).items():
+        whole.join(table_view(place, epoch, table, item).fold(epoch, table, item.chain))
+    return whole
 
-    def each() -> Iterator[Compaction]:
-        for table, chain in chains_of(ledger, epoch).items():
-            for number in range(1, chain + 1):
-                name = file_name(epoch, table, number)
-                try:
-                    yield decode(place.read(name))
-                except FileNotFoundError:
-                    raise CommitFileError(f"{name} is missing: what it replaced cannot be told") from None
 
-    return View(each())
+def whole_of(place: Place, epoch: str, items: Mapping[str, TableItem]) -> Whole:
+    """Read every compaction there was."""
+    return Whole(
+        read_file(place, epoch, table, number) for table, item in items.items() for number in range(1, item.chain + 1)
+    )
+
+
+def wrong_folds(place: Place, epoch: str, items: Mapping[str, TableItem]) -> Iterator[str]:
+    """Yield in words which folds do not say what their compactions say."""
+    for table, item in items.items():
+        if not item.folded:
+            continue
+        name = fold_name(epoch, table, item.folded)
+        try:
+            fold = read_fold(place, epoch, table, item.folded)
+        except CommitFileError as error:
+            yield str(error)
+            continue
+        whole = View(read_file(place, epoch, table, number) for number in range(1, item.folded + 1))
+        if fold != whole.fold(epoch, table, item.folded):
+            yield f"{name} says something else than the compactions that are in it"

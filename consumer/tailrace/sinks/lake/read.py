@@ -113,7 +113,7 @@ class Search:
 
     def __init__(self, place: Place, event_id: str, view: View = NOTHING) -> None:
         self._place, self._event_id, self._view = place, event_id, view
-        self._plans: dict[str, list[CommitFacts]] = {}  # an object of compaction -> plans whose rows it holds
+        self._plans: dict[str, list[CommitFacts]] = {}  # an object of compaction -> plans whose rows it may hold
         self.changed = False  # an object was replaced meanwhile: ask again, with a new view
         self.objects = 0
         self.missing: list[str] = []  # what could not be looked at
@@ -132,11 +132,11 @@ class Search:
 
     def _plan(self, commit: CommitFile) -> Iterator[Found]:
         for entry in told_once(commit.objects):
-            holder = self._view.holder(entry.name)
-            if holder is None:
+            if not self._view.replaced(entry.name):
                 yield from self._object(entry, [commit.facts])
-            for told in [] if holder is None else told_once(holder.objects):
-                self._plans.setdefault(told.name, []).append(commit.facts)
+            for holder in self._view.holders(entry.name):
+                for told in told_once(holder.objects):
+                    self._plans.setdefault(told.name, []).append(commit.facts)
 
     def _object(self, entry: StoredObject, plans: Sequence[CommitFacts]) -> Iterator[Found]:
         self.objects += 1

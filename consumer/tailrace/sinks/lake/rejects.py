@@ -87,10 +87,9 @@ class Rejects:
                     continue
                 for entry in told_once(commit.objects):
                     if entry.table == QUARANTINE and _folder_may_hold(entry.name, self._wanted):
-                        holder = self._view.holder(entry.name)
-                        if holder is None:
+                        if not self._view.replaced(entry.name):
                             yield from self._object(entry)
-                        else:
+                        for holder in self._view.holders(entry.name):
                             moved.update((told.name, told) for told in told_once(holder.objects))
         for entry in moved.values():
             yield from self._object(entry)
