@@ -12,10 +12,11 @@ from model.mutants import COMPACTION, Mutant, built, mutants
 from tailrace.commit import compaction, protocol
 
 WORLDS: dict[str, dict[str, Any]] = {
-    "two compactors, zombies, lost replies": {"opens": 3},
+    "two compactors, zombies, lost replies": {"opens": 3, "fold_every": 9},
+    "an object that comes late, and a fold after each of two compactions": {"late": True},
     "a late put of an older owner, and names that expire": {"zombie": 1, "late": True, "fold_every": 9},
     "the same put once more after its name has expired": {"zombie": 2, "late": True, "fold_every": 9},
-    "a reader, and an object that comes late": {"reader": True, "late": True, "fold_every": 2},
+    "a reader, and an object that comes late": {"reader": True, "late": True, "fold_every": 9},
 }
 WORLDS_MAX = 200_000
 # Without these the end is the same, only dearer.

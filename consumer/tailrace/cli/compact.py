@@ -31,7 +31,7 @@ from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.settings import MIB, Settings
 from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
-from tailrace.sinks.lake.compact import Empties, Merge, Unfit
+from tailrace.sinks.lake.compact import Empties, Merge, Unfit, apart, told
 from tailrace.sinks.lake.filling import format_of
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.places import place_of
@@ -164,13 +164,11 @@ class Compacting:
             for inputs in groups(self._committed.live(names, view), self._limits):
                 if owner.lost:
                     break
-                suffixes = self._form.suffixes(table)
                 if dry:
-                    self._done = self._done.plus(inputs, len(suffixes), 0)
+                    self._done = self._done.plus(inputs, len(self._form.suffixes(table)), 0)
                     self.said.append(f"{folder}: {len(inputs)} files")
-                    continue
-                names_of = tuple(output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
-                self._compact(owner, inputs, (*names_of, file_name(self._epoch, table, owner.chain)))
+                else:
+                    self._group(owner, folder, inputs)
             if owner.lost:
                 self.said.append(f"{table}: left to another run, which opened it later")
                 return
@@ -185,23 +183,36 @@ class Compacting:
     def _finish(self, owner: TableCompactor) -> None:
         """Bring the compaction through that an earlier run left open; as one of nothing where its inputs are gone."""
         opened = owner.opened
-        if opened is not None and not owner.lost and owner.generation:
-            self._compact(owner, opened.inputs, opened.names, begun=True)
+        if opened is None or owner.lost or not owner.generation:
+            return
+        try:
+            self._compact(owner, opened.inputs, opened.names)
+        except Unfit as error:
+            self.said.append(f"left as it is: {error}")
+            self._compact(owner, (), opened.names)
 
-    def _compact(
-        self, owner: TableCompactor, inputs: tuple[Input, ...], names: tuple[str, ...], *, begun: bool = False
-    ) -> None:
+    def _group(self, owner: TableCompactor, folder: str, inputs: tuple[Input, ...]) -> None:
+        """Make one file of a group's; or as few as may be, where some do not fit together."""
+        waiting = [inputs]
+        while waiting and not owner.lost:
+            inputs = waiting.pop(0)
+            suffixes = self._form.suffixes(owner.table)
+            objects = (output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
+            try:
+                self._compact(owner, inputs, (*objects, file_name(self._epoch, owner.table, owner.chain)))
+            except Unfit as error:
+                parts = apart(inputs, error.names)
+                worth = [part for part in parts if len(told(part)) >= self._limits.least] if len(parts) > 1 else []
+                waiting += worth
+                if len(worth) < len(parts):
+                    self.said.append(f"left as it is: {error}")
+
+    def _compact(self, owner: TableCompactor, inputs: tuple[Input, ...], names: tuple[str, ...]) -> None:
+        """Bring a compaction through. Raises Unfit, and then nothing was begun."""
         merge = Merge(self._place, self._form, self._spool_bytes)
         about = Compaction(self._epoch, owner.table, owner.chain, owner.generation, inputs, ())
         try:
-            try:
-                bodies = merge.bodies(about, names)
-            except Unfit as error:
-                self.said.append(f"left as it is: {error}")
-                if not begun:
-                    return
-                inputs = ()
-                bodies = merge.bodies(about._replace(inputs=()), names)
+            bodies = merge.bodies(about, names)
             if owner.compact(inputs, names, bodies):
                 self._done = self._done.plus(inputs, len(names) - 1, bodies[names[0]].rows)
         finally:

@@ -1,13 +1,13 @@
 """Many small objects of one folder as one. Rule: the same rows, in every format, with one row group in memory.
 
 The columns are those of the widest file: a table only grows, at its end, so the others lack its last ones. Files that
-do not fit together so are left as they are.
+do not fit together so become files of their own.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import BinaryIO, Final
@@ -37,7 +37,19 @@ LEAST: Final = pa.schema([("row_id", pa.string())])  # a file without any column
 
 
 class Unfit(Exception):
-    """These files cannot become one; why, in a line."""
+    """These files cannot become one; why, in a line. `names`: those that keep the others from it."""
+
+    def __init__(self, why: str, names: Iterable[str] = ()) -> None:
+        super().__init__(why)
+        self.names = frozenset(names)
+
+
+def apart(inputs: Sequence[Input], names: frozenset[str]) -> list[tuple[Input, ...]]:
+    """Return the inputs without the files of these names, and those, each with all its formats; one where it is all."""
+    stems = {name.rpartition(".")[0] for name in names}
+    out = tuple(entry for entry in inputs if entry.name.rpartition(".")[0] in stems)
+    rest = tuple(entry for entry in inputs if entry not in out)
+    return [part for part in (rest, out) if part]
 
 
 def told(inputs: Sequence[Input]) -> list[Input]:
@@ -92,15 +104,13 @@ class Merge:
         self._bodies.clear()
 
     def _table(self, name: str, read: Sequence[Input]) -> Table:
-        widest = LEAST
-        for entry in read:
-            schema = columns(entry.name, self._source(entry, first=True))
-            if widest is LEAST:
-                widest = schema
-            if len(schema) > len(widest):
-                widest, schema = schema, widest
-            if [(f.name, f.type) for f in schema] != [(f.name, f.type) for f in list(widest)[: len(schema)]]:
-                raise Unfit(f"{entry.name} has other columns than the files beside it")
+        found = {entry.name: columns(entry.name, self._source(entry, first=True)) for entry in read}
+        widest = max(found.values(), key=len, default=LEAST)
+        fields = [(field.name, field.type) for field in widest]
+        others = [n for n, schema in found.items() if [(f.name, f.type) for f in schema] != fields[: len(schema)]]
+        if others:
+            more = f" and {len(others) - 1:,} more have" if len(others) > 1 else " has"
+            raise Unfit(f"{others[0]}{more} other columns than the files beside it", others)
         sort = SORT if name != QUARANTINE and SORT in widest.names else None
         return Table(name, widest, (), sort)
 
@@ -111,9 +121,9 @@ class Merge:
             try:
                 data = self._place.read(entry.name)
             except FileNotFoundError:
-                raise Unfit(f"{entry.name} is gone") from None
+                raise Unfit(f"{entry.name} is gone", [entry.name]) from None
             if sha256(data).hexdigest() != entry.sha256:
-                raise Unfit(f"{entry.name} is not what was committed")
+                raise Unfit(f"{entry.name} is not what was committed", [entry.name])
             if first and sum(map(len, self._kept.values())) + len(data) <= KEPT_BYTES_MAX:
                 self._kept[entry.name] = data
         return io.BytesIO(data)
@@ -127,7 +137,7 @@ class Merge:
                     whole = [found[f.name] if f.name in found else pa.nulls(group.rows, f.type) for f in schema]
                     yield from pa.Table.from_arrays(whole, schema=schema).to_batches()
         except ValueError as error:
-            raise Unfit(f"{entry.name} cannot be read: {error}") from error
+            raise Unfit(f"{entry.name} cannot be read: {error}", [entry.name]) from error
 
 
 def columns(name: str, source: BinaryIO) -> pa.Schema:
@@ -138,7 +148,7 @@ def columns(name: str, source: BinaryIO) -> pa.Schema:
         with parquet(source) as file:
             return file.schema_arrow.remove_metadata()
     except ValueError as error:
-        raise Unfit(f"{name} cannot be read: {error}") from error
+        raise Unfit(f"{name} cannot be read: {error}", [name]) from error
 
 
 class Empties:
@@ -167,6 +177,11 @@ class Empties:
 def _filled(group: Group) -> list[str] | None:
     """Return the columns that hold anything; None: ask for all. An empty one is half as dear to read as a full one."""
     known = group.statistics
-    empty = {name for name, one in known.items() if one is not None and one.null_count == group.rows}
-    names = {name.partition(".")[0]: None for name in known}
-    return [name for name in names if name not in empty] if empty else None
+    paths: dict[str, list[str]] = {}
+    for path in known:
+        paths.setdefault(path.partition(".")[0], []).append(path)
+    empty = {path for path, one in known.items() if one is not None and one.null_count == group.rows}
+    full = [
+        name for name, of in paths.items() if of != [name] or name not in empty
+    ]  # null and a struct of nulls differ
+    return None if len(full) == len(paths) else full
