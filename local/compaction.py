@@ -11,7 +11,7 @@ from pathlib import Path
 from local.consumer import run_command
 from local.readback import Lake
 from local.screen import Screen
-from tailrace import settings as tailrace_settings
+from tailrace import settings_load
 
 COMPACT = ("compact", "--also-open")
 
@@ -21,7 +21,7 @@ def play(screen: Screen, file: Path, folder: Path) -> bool:
 
     `folder`: for copies of what is read, below names that are free.
     """
-    settings = tailrace_settings.load(str(file), {})
+    settings = settings_load.load(str(file), {})
     screen.phase("Few large files of many small ones: tailrace compact --also-open")
     screen.say("These hours are not over, and later events would make new small files. A timer leaves --also-open out.")
     before = Lake.fetch(settings, folder / "before-compaction")

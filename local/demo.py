@@ -27,7 +27,7 @@ from local.send import NotSentError, send
 from local.standins import start_ministack
 from local.traffic import parcels
 from local.watch import Tally, watch
-from tailrace import settings as tailrace_settings
+from tailrace import settings_load
 from tailrace.commit.ports import WorldDenied, WorldError
 
 EVENTS = 20_000
@@ -128,14 +128,14 @@ class _Demo:
         self.screen.phase(f"Meanwhile, a file: tailrace backfill {DAY.relative_to(aws.ROOT)}")
         own = self.folder / "day.toml"
         text = file.read_text()
-        loaded = tailrace_settings.load(str(file), {})
+        loaded = settings_load.load(str(file), {})
         own.write_text(text.replace(loaded.lake.uri, str(self.folder / "day")))
         status, said = run_command(own, "backfill", str(DAY))
         self.screen.quote(said)
         if status:
             self.screen.bad(f"backfill ended with status {status}")
             return False
-        lake = Lake.fetch(tailrace_settings.load(str(own), {}), self.folder / "day-read", file_run=True)
+        lake = Lake.fetch(settings_load.load(str(own), {}), self.folder / "day-read", file_run=True)
         stored, rejected, lines = len(lake.positions()), len(lake.rejected()), len(DAY.read_bytes().splitlines())
         self.screen.say(
             f"{stored:,} rows in {lake.objects} Parquet files; {rejected} events in quarantine, most of them for"
@@ -171,7 +171,7 @@ class _Demo:
     def _read_back(self, file: Path, tally: Tally) -> bool:
         screen = self.screen
         screen.phase("Read back with DuckDB")
-        lake = Lake.fetch(tailrace_settings.load(str(file), {}), self.folder / "read")
+        lake = Lake.fetch(settings_load.load(str(file), {}), self.folder / "read")
         screen.say(f"{lake.objects} Parquet objects, {lake.bytes / 1e6:.1f} MB. Events stored, by type and tenant:")
         self._totals(lake.totals())
         screen.say("What was read from them besides, the commonest:")
@@ -201,7 +201,7 @@ class _Demo:
         return account.holds and found == 0 and audit == 0
 
     def _load(self, world: aws.World, file: Path) -> bool:
-        lake = Lake.fetch(tailrace_settings.load(str(file), {}), self.folder / "loaded")
+        lake = Lake.fetch(settings_load.load(str(file), {}), self.folder / "loaded")
         return warehouse.play(
             self.screen, world, file, len(lake.positions()) + len(lake.mended()), len(lake.rejected())
         )

@@ -27,7 +27,6 @@ _TABLE = re.compile(
     rf"(?:\s+DISTKEY \({_N}\))?(?:\s+SORTKEY \({_N}\))?",
     re.DOTALL,
 )
-_LIKE = re.compile(rf"CREATE TABLE IF NOT EXISTS (?P<name>{_OF}) \(LIKE (?P<table>{_OF})\)")
 _COLUMN = re.compile(
     rf"(?P<name>{_N}) (?P<type>[A-Z]+(?: PRECISION)?)(?:\((?P<length>[\d,]+)\))?(?P<more> NOT NULL)?(?: PRIMARY KEY)?"
 )
@@ -102,9 +101,6 @@ class Engine:
                 raise SqlError(f"column {unknown[0]!r} does not exist in {found['table']}")
             self._columns[found["name"]] = [by_name[name.lower()] for name in names]
             self.db.execute(sql)
-        elif found := _LIKE.fullmatch(sql):
-            self._columns.setdefault(found["name"], self._known(found["table"]))
-            self.db.execute(f"CREATE TABLE IF NOT EXISTS {found['name']} AS SELECT * FROM {found['table']} WHERE 1 = 0")
         elif found := _TABLE.fullmatch(sql):
             self._table(found["name"], found["columns"])
         elif found := _LOCK.fullmatch(sql):

@@ -246,7 +246,7 @@ class Model:
                 return
             inputs = tuple(Input(e.name, e.rows, e.bytes, e.sha256, 0, e.bytes) for e in entries)
             chain = state.item.chain + 1
-            names = (f"big/{chain}", f"_file/{chain}")
+            names = (f"big-{chain}", f"_file/{chain}")
         rows = self.built(world, inputs)
         if rows is None and state.item.plan is None:
             return

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from tailrace import __version__
 from tailrace.settings import DEFAULT_PATH, SettingsError
-from tailrace.settings import load as load_settings  # `load` is a subcommand, and its module an attribute here
+from tailrace.settings_load import load as load_settings  # `load` is a subcommand, and its module an attribute here
 
 
 class Command(NamedTuple):
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except SystemExit as end:  # argparse's own ends: help, version, wrong usage
         return end.code if isinstance(end.code, int) else 2
     except Exception as error:
-        known = _sentence(error)
+        known = sentence(error)
         if known is None:
             raise
         return _say(str(error), known)
@@ -183,7 +183,8 @@ def _module(command: Command) -> CommandModule:
         ) from None
 
 
-def _sentence(error: Exception) -> int | None:
+def sentence(error: Exception) -> int | None:
+    """Return the exit status of an error that is a sentence for the person; None for a fault of the program."""
     for kind in type(error).__mro__:
         status = SENTENCES.get((kind.__module__, kind.__qualname__))
         if status is not None:

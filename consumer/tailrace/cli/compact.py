@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from tailrace.cli.once import Run, add_metrics, told
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import Shard, epoch_of, shards_of
 from tailrace.commit.compacted import Compaction
@@ -31,7 +32,7 @@ from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.settings import MIB, Settings
 from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
-from tailrace.sinks.lake.compact import Empties, Merge, Unfit, apart, told
+from tailrace.sinks.lake.compact import Empties, Merge, Unfit, apart
 from tailrace.sinks.lake.filling import format_of
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.places import place_of
@@ -50,10 +51,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
     parser.add_argument("--target-mb", type=int, metavar="MB", default=128, help="how large a file gets (default: 128)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compact the lake that the settings name; return the exit status."""
+    with told(NAME, args.metrics) as report:
+        report.status = _run(args, report)
+    return report.status
+
+
+def _run(args: argparse.Namespace, report: Run) -> int:
     if args.least < 2 or args.target_mb < 1 or not 0 <= args.after < 24 * 366:
         print("tailrace: found --least below 2, --target-mb below 1, or --after that is no time", file=sys.stderr)
         return 2
@@ -73,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     closed = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) - timedelta(hours=args.after)
     done = work.run(datetime.max.replace(tzinfo=UTC) if args.also_open else closed, args.table, dry=args.dry_run)
     seconds = max(clock.monotonic() - started, 0.001)
+    if not args.dry_run:
+        report.problems, report.rows = len(work.said), {"compacted": done.rows}
     for line in work.said:
         print(f"  {line}")
     verb = "would become" if args.dry_run else "became"
@@ -202,7 +212,7 @@ class Compacting:
                 self._compact(owner, inputs, (*objects, file_name(self._epoch, owner.table, owner.chain)))
             except Unfit as error:
                 parts = apart(inputs, error.names)
-                worth = [part for part in parts if len(told(part)) >= self._limits.least] if len(parts) > 1 else []
+                worth = [part for part in parts if _files(part) >= self._limits.least] if len(parts) > 1 else []
                 waiting += worth
                 if len(worth) < len(parts):
                     self.said.append(f"left as it is: {error}")
@@ -217,6 +227,11 @@ class Compacting:
                 self._done = self._done.plus(inputs, len(names) - 1, bodies[names[0]].rows)
         finally:
             merge.close()
+
+
+def _files(inputs: tuple[Input, ...]) -> int:
+    """Count files, each with all its formats once."""
+    return len({entry.name.rpartition(".")[0] for entry in inputs})
 
 
 def _never(_done: Compaction, entry: Input) -> Body:

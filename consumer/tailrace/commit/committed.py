@@ -15,6 +15,7 @@ from tailrace.nouns import Identity
 
 LAKE = "lake"  # the lane whose commit files these are
 QUARANTINE = "quarantine"  # the table of what was rejected
+ARCHIVE = "raw"  # the table of records as they came, which are no rows of events
 VERSION = 1
 SUFFIXES = (".parquet", ".avro")  # of objects with rows; where several hold the same rows, the first is read
 
@@ -54,6 +55,7 @@ def decode(data: bytes) -> CommitFile:
         if raw["version"] != VERSION:
             message = f"version {raw['version']} of the commit file is not known here"
             raise CommitFileError(message)
+        raw.setdefault("archived", 0)  # written before there was an archive
         facts = CommitFacts(**{field: raw[field] for field in CommitFacts._fields})
         objects = tuple(
             StoredObject(**{field: entry[field] for field in StoredObject._fields}) for entry in raw["objects"]

@@ -17,7 +17,7 @@ from sys import intern
 from typing import Any, Final, NamedTuple
 
 from tailrace.commit.committed import CommitFileError, StoredObject
-from tailrace.commit.compaction import Input, TableItem, file_name, fold_name, item_from_dict, tables_prefix
+from tailrace.commit.compaction import Input, TableItem, file_name, fold_name, item_from_dict, table_key, tables_prefix
 from tailrace.commit.ports import LedgerStore, Place
 
 VERSION = 1
@@ -59,20 +59,29 @@ def decode(data: bytes) -> Compaction:
 Runs = tuple[tuple[int, int], ...]  # (first, last), rising, with gaps between them
 
 
+class Held(NamedTuple):
+    """A compaction whose objects are live, and the names whose rows they hold by now."""
+
+    by: Compaction  # without its inputs
+    names: Mapping[str, Runs]  # names without folder and plan's number -> numbers
+
+
 class Fold(NamedTuple):
     """What the first compactions of a table came to; the same ones always come to the same."""
 
     epoch: str
     table: str
     chain: int  # the last one that is in it
-    live: tuple[Compaction, ...]  # those that hold rows, without their inputs
-    replaced: Mapping[str, Mapping[str, Runs]]  # folder -> names without their plan's number -> numbers
+    held: tuple[Held, ...]
 
 
 def encode_fold(fold: Fold) -> bytes:
     """Return the file's bytes."""
     raw: dict[str, Any] = {"version": VERSION, **fold._asdict()}
-    raw["live"] = [{**one._asdict(), "objects": [entry._asdict() for entry in one.objects]} for one in fold.live]
+    raw["held"] = [
+        {"by": {**one.by._asdict(), "objects": [entry._asdict() for entry in one.by.objects]}, "names": one.names}
+        for one in fold.held
+    ]
     return gzip.compress(json.dumps(raw, ensure_ascii=False, sort_keys=True).encode(), mtime=0)
 
 
@@ -82,15 +91,7 @@ def decode_fold(data: bytes) -> Fold:
         raw = json.loads(gzip.decompress(data))
         if raw.pop("version") != VERSION:
             raise CommitFileError("its version is not known here")
-        live = (
-            Compaction(**{**one, "inputs": (), "objects": tuple(StoredObject(**entry) for entry in one["objects"])})
-            for one in raw["live"]
-        )
-        replaced = {
-            folder: {intern(stem): tuple((first, last) for first, last in runs) for stem, runs in stems.items()}
-            for folder, stems in raw["replaced"].items()
-        }
-        return Fold(**{**raw, "live": tuple(live), "replaced": replaced})
+        return Fold(**{**raw, "held": tuple(map(_held, raw["held"]))})
     except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError) as error:
         raise CommitFileError(f"no fold of compactions: {error!r}") from error
 
@@ -102,16 +103,25 @@ def _parted(name: str) -> tuple[str, str, int]:
     return (folder, rest, 0) if found is None else (folder, intern(f"{found[1]}*{found[3]}"), int(found[2]))
 
 
-def _with(runs: Runs, number: int) -> Runs:
+def _held(raw: Mapping[str, Any]) -> Held:
+    objects = tuple(StoredObject(**entry) for entry in raw["by"]["objects"])
+    names = {intern(stem): tuple((first, last) for first, last in runs) for stem, runs in raw["names"].items()}
+    return Held(Compaction(**{**raw["by"], "inputs": (), "objects": objects}), names)
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
+    out: list[tuple[int, int]] = []
+    for first, last in sorted(runs):
+        if out and first <= out[-1][1] + 1:
+            out[-1] = (out[-1][0], max(last, out[-1][1]))
+        else:
+            out.append((first, last))
+    return tuple(out)
+
+
+def _within(runs: Runs, number: int) -> bool:
     at = bisect_right(runs, number, key=lambda run: run[0])
-    first = last = number
-    before, after = runs[:at], runs[at:]
-    if before and before[-1][1] >= number - 1:
-        first, last = before[-1][0], max(number, before[-1][1])
-        before = before[:-1]
-    if after and after[0][0] == last + 1:
-        last, after = after[0][1], after[1:]
-    return (*before, (first, last), *after)
+    return at > 0 and number <= runs[at - 1][1]
 
 
 def _folder(one: Compaction) -> str:
@@ -119,12 +129,11 @@ def _folder(one: Compaction) -> str:
 
 
 class View:
-    """What compactions have moved, by folder: runs of plans' numbers, and what holds their rows now."""
+    """What compactions have moved, by folder: what holds the rows now, and of which objects, as runs of numbers."""
 
     def __init__(self, done: Iterable[Compaction] = (), fold: Fold | None = None) -> None:
         """`done`: all of a table after the fold, in their order."""
-        self._replaced: dict[str, dict[str, Runs]] = {}  # folder -> stem -> numbers
-        self._live: dict[str, list[Compaction]] = {}  # folder -> those with rows there, without their inputs
+        self._held: dict[str, tuple[Held, ...]] = {}  # by folder
         if fold is not None:
             self.join(fold)
         for one in done:
@@ -132,33 +141,42 @@ class View:
 
     def join(self, fold: Fold) -> None:
         """Take the fold of another table in."""
-        for folder, stems in fold.replaced.items():
-            self._replaced[folder] = dict(stems)
-        for one in fold.live:
-            self._live.setdefault(_folder(one), []).append(one)
+        for one in fold.held:
+            folder = _folder(one.by)
+            self._held[folder] = (*self._held.get(folder, ()), one)
 
     def add(self, one: Compaction) -> None:
         """Take the next compaction of its table in."""
-        for entry in one.inputs:
-            folder, stem, number = _parted(entry.name)
-            stems = self._replaced.setdefault(folder, {})
-            stems[stem] = _with(stems.get(stem, ()), number)
-        if one.objects:
-            folder = _folder(one)
-            there = [*self._live.get(folder, ()), one._replace(inputs=())]
-            self._live[folder] = [each for each in there if any(entry.rows for entry in self.live(each.objects))]
+        if not one.inputs:
+            return  # what was planned could not be done
+        taken = {entry.name for entry in one.inputs}
+        runs: dict[str, list[tuple[int, int]]] = {}
+        for name in taken:
+            _, stem, number = _parted(name)
+            runs.setdefault(stem, []).append((number, number))
+        folder, kept = _folder(one), list[Held]()
+        for each in self._held.get(folder, ()):
+            if not any(entry.name in taken for entry in each.by.objects):
+                kept.append(each)
+                continue
+            for stem, of in each.names.items():
+                runs.setdefault(stem, []).extend(of)
+        held = Held(one._replace(inputs=()), {stem: _joined(runs[stem]) for stem in sorted(runs)})
+        self._held[folder] = (*kept, held)
 
     def fold(self, epoch: str, table: str, chain: int) -> Fold:
         """Return what this view of one table's first compactions knows."""
-        live = (one for folder in sorted(self._live) for one in self._live[folder])
-        return Fold(epoch, table, chain, tuple(live), self._replaced)
+        return Fold(epoch, table, chain, tuple(one for folder in sorted(self._held) for one in self._held[folder]))
+
+    def holder(self, name: str) -> Compaction | None:
+        """Return the compaction whose outputs hold a replaced object's rows; None where it holds them itself."""
+        folder, stem, number = _parted(name)
+        found = (one.by for one in self._held.get(folder, ()) if _within(one.names.get(stem, ()), number))
+        return next(found, None)
 
     def replaced(self, name: str) -> bool:
         """Do other objects hold this one's rows?"""
-        folder, stem, number = _parted(name)
-        runs = self._replaced.get(folder, {}).get(stem, ())
-        at = bisect_right(runs, number, key=lambda run: run[0])
-        return at > 0 and number <= runs[at - 1][1]
+        return self.holder(name) is not None
 
     def live(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
         """Yield those of a plan's objects that hold their own rows."""
@@ -166,12 +184,8 @@ class View:
 
     def outputs(self, folder: str | None = None) -> Iterator[tuple[Compaction, StoredObject]]:
         """Yield the live objects that compactions wrote, of one folder or of all."""
-        for one in self._live.get(folder, ()) if folder is not None else chain(*self._live.values()):
-            yield from ((one, entry) for entry in self.live(one.objects))
-
-    def holders(self, name: str) -> list[Compaction]:
-        """Return the compactions among whose rows a replaced object's are; none where it holds them itself."""
-        return self._live.get(name.rpartition("/")[0], []) if self.replaced(name) else []
+        for one in chain(*self._held.values()) if folder is None else self._held.get(folder, ()):
+            yield from ((one.by, entry) for entry in one.by.objects)
 
 
 class Whole(View):
@@ -193,21 +207,15 @@ class Whole(View):
         by = self._by.get(name)
         return None if by is None else next(entry for entry in by.inputs if entry.name == name)
 
-    def holder(self, name: str) -> Compaction | None:
-        """Return the compaction whose outputs hold a replaced object's rows; None where it holds them itself."""
-        by = self._by.get(name)
-        while by is not None and by.objects and (later := self._by.get(by.objects[0].name)) is not None:
-            by = later
-        return by
-
 
 NOTHING = View()
 
 
-def tables_of(ledger: LedgerStore, epoch: str) -> Mapping[str, TableItem]:
-    """Return the tables' items. To be asked before the lanes'."""
+def tables_of(ledger: LedgerStore, epoch: str, table: str = "") -> Mapping[str, TableItem]:
+    """Return the tables' items, or one's. To be asked before the lanes'."""
     prefix = tables_prefix(epoch)
-    found = ((key, ledger.read(key)) for key in ledger.keys(prefix))
+    keys = [table_key(epoch, table)] if table else ledger.keys(prefix)
+    found = ((key, ledger.read(key)) for key in keys)
     return {key.removeprefix(prefix): item_from_dict(item[1]) for key, item in found if item is not None}
 
 
@@ -238,11 +246,11 @@ def table_view(place: Place, epoch: str, table: str, item: TableItem) -> View:
     return View((read_file(place, epoch, table, number) for number in range(first, item.chain + 1)), fold)
 
 
-def view_of(ledger: LedgerStore, place: Place, epoch: str) -> View:
-    """Read what is committed of all tables."""
+def view_of(ledger: LedgerStore, place: Place, epoch: str, table: str = "") -> View:
+    """Read what is committed of all tables, or of one. CommitFileError where a file is missing or no such file."""
     whole = View()
-    for table, item in tables_of(ledger, epoch).items():
-        whole.join(table_view(place, epoch, table, item).fold(epoch, table, item.chain))
+    for of, item in tables_of(ledger, epoch, table).items():
+        whole.join(table_view(place, epoch, of, item).fold(epoch, of, item.chain))
     return whole
 
 

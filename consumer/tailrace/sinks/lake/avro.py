@@ -80,7 +80,7 @@ class AvroFile:
 
 
 def _sync(folder: str, sample: bytes) -> bytes:
-    """Return what stands between blocks. The sample holds row ids: nobody can send an event that holds the marker."""
+    """Return what stands between blocks. The sample holds row ids, or the epoch: no client knows the marker."""
     return blake2b(f"{folder}\n".encode() + sample, digest_size=SYNC_BYTES).digest()
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from tailrace.commit.audit_strays import STEM
-from tailrace.commit.committed import CommitFile, CommitFileError, Shard, decode
+from tailrace.commit.committed import ARCHIVE, CommitFile, CommitFileError, Shard, decode
 from tailrace.commit.compacted import View
 from tailrace.commit.compaction import INPUTS_MAX, Input
 from tailrace.commit.plan import commit_name
@@ -41,10 +41,11 @@ def ends(folder: str) -> datetime | None:
 
 
 def tables(place: Place, closed_before: datetime) -> Iterator[tuple[str, Iterator[tuple[str, list[str]]]]]:
-    """Yield each table with its closed folders, each with the names in it. Use one before the next."""
+    """Yield each table of rows with its closed folders, each with the names in it. Use one before the next."""
     names = (name for name, _ in place.names("") if not name.startswith("_") and "/" in name)
     for table, of in groupby(names, table_of):
-        yield table, _closed(of, closed_before)
+        if table != ARCHIVE:
+            yield table, _closed(of, closed_before)
 
 
 def _closed(names: Iterable[str], closed_before: datetime) -> Iterator[tuple[str, list[str]]]:

@@ -1,11 +1,14 @@
-"""Which files a table's rows go to. Rule: the settings alone decide, by the table's name; no table goes nowhere."""
+"""Which files a table's rows go to. Rule: the settings alone decide, by the table's name; no table goes nowhere.
+
+The archive of records is always Avro.
+"""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from tailrace.commit.committed import SUFFIXES
+from tailrace.commit.committed import ARCHIVE, SUFFIXES
 
 PARQUET, AVRO = SUFFIXES
 ALL: Final = "*"
@@ -24,6 +27,8 @@ class Format(NamedTuple):
 
     def suffixes(self, table: str) -> tuple[str, ...]:
         """Return what the names of a table's files end in. A table that nothing names goes to Parquet."""
+        if table == ARCHIVE:
+            return (AVRO,)
         named = ((PARQUET, self.parquet), (AVRO, self.avro))
         found = tuple(suffix for suffix, tables in named if any(fnmatchcase(table, one) for one in tables))
         return found or (PARQUET,)

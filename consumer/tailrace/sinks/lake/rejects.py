@@ -87,9 +87,10 @@ class Rejects:
                     continue
                 for entry in told_once(commit.objects):
                     if entry.table == QUARANTINE and _folder_may_hold(entry.name, self._wanted):
-                        if not self._view.replaced(entry.name):
+                        holder = self._view.holder(entry.name)
+                        if holder is None:
                             yield from self._object(entry)
-                        for holder in self._view.holders(entry.name):
+                        else:
                             moved.update((told.name, told) for told in told_once(holder.objects))
         for entry in moved.values():
             yield from self._object(entry)

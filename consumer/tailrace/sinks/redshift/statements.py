@@ -20,9 +20,17 @@ STATEMENTS_MAX: Final = 40
 STATEMENT_BYTES_MAX: Final = 100_000
 COLUMNS: Final = (
     ("load", "VARCHAR(64)"), ("epoch", "VARCHAR(64)"), ("lake_table", "VARCHAR(512)"), ("stream", "VARCHAR(128)"),
-    ("shard", "VARCHAR(128)"), ("after_chain", "BIGINT"), ("chain", "BIGINT"), ("copied", "BIGINT"),
-    ("rejected", "BIGINT"),
+    ("shard", "VARCHAR(128)"), ("after_chain", "BIGINT"), ("chain", "BIGINT"), ("committed", "BIGINT"),
+    ("missing", "BIGINT"), ("copied", "BIGINT"), ("rejected", "BIGINT"),
 )  # fmt: skip
+
+
+class Counts(NamedTuple):
+    """Rows of a load."""
+
+    committed: int = 0  # by its plans, without those that are missing
+    missing: int = 0  # of objects that are gone for good, as a person accepted
+    rejected: int = 0  # that do not fit
 
 
 class Copy(NamedTuple):
@@ -33,6 +41,7 @@ class Copy(NamedTuple):
     manifest: str  # its URL
     rows: int
     nested: bool  # has columns that become SUPER
+    elsewhere: str = ""  # where else these rows may stand by now, as fitting or not, and must not stay
 
 
 def furnish(schema: str) -> str:
@@ -48,16 +57,16 @@ def marks(schema: str, epoch: str) -> str:
 
 
 def landed(schema: str, id_: str) -> str:
-    """Return what asks for the ledger's rows of a load: how many, and the rows that were copied and rejected."""
+    """Return what asks for the ledger's rows of a load: how many, and the rows that were committed and rejected."""
     return (
-        f'SELECT count(*), coalesce(max("copied"), 0), coalesce(max("rejected"), 0) FROM {_of(schema, LEDGER)} '
+        f'SELECT count(*), coalesce(max("committed"), 0), coalesce(max("rejected"), 0) FROM {_of(schema, LEDGER)} '
         f'WHERE "load" = {literal(id_)}'
     )
 
 
-def transaction(schema: str, epoch: str, load: Load, copies: Sequence[Copy], rejected: int, role: str) -> list[str]:
+def transaction(schema: str, epoch: str, load: Load, copies: Sequence[Copy], rows: Counts, role: str) -> list[str]:
     """Return the statements of a load, in order."""
-    out = [f"LOCK {_of(schema, LEDGER)}", _claim(schema, epoch, load, rejected)]
+    out = [f"LOCK {_of(schema, LEDGER)}", _claim(schema, epoch, load, rows)]
     for number, copy in enumerate(copies):
         out += _merge(schema, copy, _stage(number), role)
     counts = [f"(SELECT count(*) FROM {_stage(at)}) = {copy.rows}" for at, copy in enumerate(copies)]
@@ -69,18 +78,19 @@ def transaction(schema: str, epoch: str, load: Load, copies: Sequence[Copy], rej
     return out
 
 
-def _claim(schema: str, epoch: str, load: Load, rejected: int) -> str:
+def _claim(schema: str, epoch: str, load: Load, rows: Counts) -> str:
     names = ", ".join(quoted(name) for name, _ in COLUMNS)
-    selects = "\nUNION ALL ".join(_one(schema, epoch, load, one, rejected) for one in load.ranges)
+    selects = "\nUNION ALL ".join(_one(schema, epoch, load, one, rows) for one in load.ranges)
     return f"INSERT INTO {_of(schema, LEDGER)} ({names})\n{selects}"
 
 
-def _one(schema: str, epoch: str, load: Load, one: Range, rejected: int) -> str:
+def _one(schema: str, epoch: str, load: Load, one: Range, rows: Counts) -> str:
     words = ", ".join(f"CAST({literal(word)} AS VARCHAR(512))" for word in (load.id, epoch, load.table, *one[:2]))
     guard = f'CASE WHEN coalesce(max("chain"), 0) = {one.after} THEN {one.after} END'
     where = {"epoch": epoch, "lake_table": load.table, "stream": one.stream, "shard": one.shard}
     only = " AND ".join(f"{quoted(name)} = {literal(value)}" for name, value in where.items())
-    return f"SELECT {words}, {guard}, {one.chain}, 0, {rejected} FROM {_of(schema, LEDGER)} WHERE {only}"
+    counts = f"{rows.committed}, {rows.missing}, 0, {rows.rejected}"
+    return f"SELECT {words}, {guard}, {one.chain}, {counts} FROM {_of(schema, LEDGER)} WHERE {only}"
 
 
 def _merge(schema: str, copy: Copy, stage: str, role: str) -> list[str]:
@@ -89,12 +99,16 @@ def _merge(schema: str, copy: Copy, stage: str, role: str) -> list[str]:
     target, key = _of(schema, copy.table), quoted(KEY)
     by = literal(role) if role else "default"
     nested = " SERIALIZETOJSON" if copy.nested else ""
-    return [
+    out = [
         f"CREATE TEMP TABLE {stage} AS SELECT {columns} FROM {target} WHERE 1 = 0",
         f"COPY {stage} FROM {literal(copy.manifest)} IAM_ROLE {by} FORMAT AS PARQUET{nested} MANIFEST",
-        f"DELETE FROM {target} USING {stage} WHERE {quoted(copy.table)}.{key} = {stage}.{key}",
-        f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {stage}",
     ]
+    out += [
+        f"DELETE FROM {_of(schema, table)} USING {stage} WHERE {quoted(table)}.{key} = {stage}.{key}"
+        for table in (copy.table, copy.elsewhere)
+        if table
+    ]
+    return [*out, f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {stage}"]
 
 
 def literal(value: str) -> str:
