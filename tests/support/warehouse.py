@@ -14,7 +14,6 @@ from local.redshift import Server, Service
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.small_lake import EPOCH, QUARANTINE, STREAM, TABLES
 from tailrace.commit.committed import shards_of
-from tailrace.commit.compacted import view_of
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore, Place
@@ -24,6 +23,7 @@ from tailrace.sinks.ddl.redshift import Redshift
 from tailrace.sinks.redshift import plan
 from tailrace.sinks.redshift.data_api import Warehouse
 from tailrace.sinks.redshift.files import Files
+from tailrace.sinks.redshift.filling import Views
 from tailrace.sinks.redshift.ledger import LoadLedger
 from tailrace.sinks.redshift.loader import Aim, Loader, Summary
 
@@ -143,7 +143,7 @@ class House:
             place=place or self.place,
             files=Files(place or self.place, URI, EPOCH, QUARANTINE),
             warehouse=Warehouse(api or client(self.server.url), NAMED, self.clock, patience, 60.0),
-            view=lambda table: view_of(ledger or self.store, place or self.place, EPOCH, table),
+            view=Views(ledger or self.store, place or self.place, EPOCH).of,
             clock=self.clock,
             say=lambda what, /, **facts: self.said.append((what, facts)),
         )

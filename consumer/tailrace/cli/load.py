@@ -20,7 +20,6 @@ from typing import Final
 from tailrace.cli.once import add_metrics, told
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
-from tailrace.commit.compacted import view_of
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import Origin, ledger_of, origin_of
@@ -33,6 +32,7 @@ from tailrace.sinks.lake.places import S3, place_of
 from tailrace.sinks.redshift import plan
 from tailrace.sinks.redshift.data_api import CONNECTIONS, Failed, Warehouse
 from tailrace.sinks.redshift.files import Files
+from tailrace.sinks.redshift.filling import Views
 from tailrace.sinks.redshift.ledger import LoadLedger, Occupied
 from tailrace.sinks.redshift.loader import Aim, Loader, Summary
 
@@ -162,7 +162,7 @@ def loader_of(
         place=place,
         files=Files(place, settings.lake.uri, epoch, book.tables()[QUARANTINE]),
         warehouse=Warehouse(client, target, clock, patience, chosen.timeout_s),
-        view=lambda table: view_of(store, place, epoch, table),
+        view=Views(store, place, epoch).of,
         clock=clock,
         say=say,
         summary=done,

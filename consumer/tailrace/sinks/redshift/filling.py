@@ -13,7 +13,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tailrace.commit.committed import QUARANTINE, StoredObject
-from tailrace.commit.compacted import NOTHING, View
+from tailrace.commit.compacted import NOTHING, View, table_view, tables_of
+from tailrace.commit.compaction import TableItem
+from tailrace.commit.ports import LedgerStore, Place
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.lake.formats import PARQUET
 from tailrace.sinks.redshift import fitting, plan
@@ -36,6 +38,22 @@ class Ready(NamedTuple):
     def files(self) -> set[str]:
         """The names of the lake's objects in it."""
         return {one.file.name for one in self.taken}
+
+
+class Views:
+    """The compactions of tables; their files are read again only where there are more."""
+
+    def __init__(self, ledger: LedgerStore, place: Place, epoch: str) -> None:
+        self._ledger, self._place, self._epoch = ledger, place, epoch
+        self._known: dict[str, tuple[int, View]] = {}
+
+    def of(self, table: str) -> View:
+        """Return a table's as they are committed by now. Raises CommitFileError."""
+        item = tables_of(self._ledger, self._epoch, table).get(table, TableItem())
+        known = self._known.get(table)
+        if known is None or known[0] != item.chain:
+            known = self._known[table] = item.chain, table_view(self._place, self._epoch, table, item)
+        return known[1]
 
 
 class Columns:

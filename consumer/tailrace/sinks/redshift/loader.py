@@ -29,6 +29,8 @@ from tailrace.sinks.redshift.plan import Load, Marks, Pending
 
 TRIES_MAX: Final = 5  # of one load whose place another loader moves, or whose files are compacted, meanwhile
 
+FORGOTTEN: Final = State("FORGOTTEN", "FORGOTTEN by the Data API; the next run sees whether it landed")
+
 
 class Aim(NamedTuple):
     """What is to be loaded, and where."""
@@ -179,7 +181,7 @@ class Loader:
                 tries += self._changed(filling, left, error)
                 continue
             if ready is None:
-                break
+                continue  # what was next is stuck, and does not wait any more
             load = plan.load_of(self._aim.target, self._aim.epoch, table, plan.ranges(table, ready.taken, marks))
             ended = self._brought(load, ready)
             if ended is None:
@@ -232,7 +234,7 @@ class Loader:
         began = self._clock.monotonic()
         statement = self._warehouse.submit(sqls, load.token)
         self._ledger.change(lambda item: rules.sent(item, self._generation, statement))
-        ended = self._warehouse.wait(statement, self._tick) or State("FORGOTTEN")
+        ended = self._warehouse.wait(statement, self._tick) or FORGOTTEN
         landed = self._landed(load)
         self._ledger.change(lambda item: rules.settling(item, self._generation, load.id, landed))
         seconds = self._clock.monotonic() - began

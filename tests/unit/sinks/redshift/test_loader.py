@@ -296,6 +296,21 @@ def test_an_object_that_goes_between_the_look_and_copy_undoes_the_transaction(ho
     landed_once(house)
 
 
+def test_rows_that_copy_does_not_bring_undo_the_transaction(house: House) -> None:
+    house.furnish()
+    fill(house)
+    stored: Any = getattr(house.place, "objects")  # noqa: B009
+    name = objects(house, "page_view/")[0]
+    sound = stored[name]
+    house.when_sent(lambda: stored.update({name: sound._replace(data=fewer(sound.data))}))
+    (problem,) = house.load(tables=("page_view/*",)).problems
+    assert "NOT NULL constraint failed" in problem
+    assert house.rows(f"SELECT count(*) FROM {VIEWS}") == house.rows(f"SELECT count(*) FROM {LEDGER}") == [(0,)]
+    stored[name] = sound
+    house.load()
+    landed_once(house)
+
+
 def test_a_missing_commit_file_stops_its_shard_there(house: House) -> None:
     house.furnish()
     fill(house)

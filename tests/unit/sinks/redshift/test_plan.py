@@ -75,7 +75,9 @@ def test_the_lock_comes_first_and_the_count_last() -> None:
         "COPY \"load_stage_0\" FROM 's3://lake/m.json' IAM_ROLE 'arn:aws:iam::123456789012:role/r' "
         "FORMAT AS PARQUET MANIFEST"
     )
-    assert '(SELECT count(*) FROM "load_stage_0") = 12 THEN 12 END' in made[-1]
+    assert made[-1] == (
+        'INSERT INTO "load_check" ("rows")\nSELECT CASE WHEN count(*) = 12 THEN 12 END FROM "load_stage_0"'
+    )
 
 
 @pytest.mark.parametrize("value", ["a\\", "a\nb"])
