@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tailrace.nouns import Table
+from tailrace.sinks.lake.dense import packing
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.spool import Budget, Spool
 
@@ -40,7 +41,7 @@ class ParquetFile:
             few = rows.num_rows <= FEW_ROWS
             columns = zip(rows.column_names, rows.columns, strict=True)
             self._plain = frozenset(name for name, column in columns if few or column.null_count == len(column))
-        self._open().write_table(rows, row_group_size=max(1, rows.num_rows))
+        self._open(rows).write_table(rows, row_group_size=max(1, rows.num_rows))
         self._spool.rows += rows.num_rows
 
     def close(self, meta: Mapping[str, str]) -> Spool:
@@ -56,19 +57,23 @@ class ParquetFile:
             self._writer.close()
         self._spool.close()
 
-    def _open(self) -> pq.ParquetWriter:
+    def _open(self, rows: pa.Table | None = None) -> pq.ParquetWriter:
         if self._writer is None:
-            codec = {
-                path: "none" if name in self._plain else self._form.codec for name, path in _paths(self._table.schema)
-            }
+            form = self._form
+            codec = {path: "none" if name in self._plain else form.codec for name, path in _paths(self._table.schema)}
+            dictionary, levels = list(self._table.dictionary), dict[str, int]()
+            if form.large and rows is not None:
+                dictionary, levels = packing(rows, form.level)
+            if form.codec != "zstd":
+                levels.clear()
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(self._spool, mode="w"),
                 self._table.schema,
                 compression=codec,
-                compression_level={path: self._form.level for path, one in codec.items() if one in LEVELED},
-                use_dictionary=list(self._table.dictionary),
+                compression_level={path: levels.get(path, form.level) for path, one in codec.items() if one in LEVELED},
+                use_dictionary=dictionary,
                 write_statistics=True,
-                write_page_index=self._form.page_index,
+                write_page_index=form.large,
                 store_schema=False,
             )
         return self._writer
