@@ -19,7 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, formats, roundtrip, warehouse
+from local import aws, dropped, formats, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -95,8 +95,9 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
+        dropped_in = dropped.play(self.screen, world, file)
         loaded = self._load(world, file)
-        ok = day and back and live and loaded
+        ok = day and back and live and dropped_in and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
