@@ -41,6 +41,7 @@ EVENTS, PLAN_EVENTS = 200_000, 2_000
 FORMATS = {"Parquet": settings.Lake(), "Parquet and Avro": settings.Lake(avro=("*",))}
 EVERY_HOUR = datetime(2100, 1, 1, tzinfo=UTC)
 MOST = 1_000_000_000
+GOAL_BYTES = 80  # a row of Parquet, in large files
 
 
 def make(folder: Path, lake: settings.Lake, count: int) -> None:
@@ -90,8 +91,11 @@ def child(folder: Path, formats: str) -> None:
         f"  {formats}: {done.inputs:,} files of {done.read / MIB:.1f} MiB, {done.rows:,} rows, became {done.outputs} of"
         f" {sum(files) / MIB:.1f} MiB: {done.read / MIB / seconds:.1f} MiB/s, {taken.cpu_s * 1e6 / done.rows:.1f} CPU-s"
         f" per million rows, {taken.peak_mb:.0f} MB at its peak; {done.read / done.rows:.0f} bytes a row before,"
-        f" {sum(files) / done.rows:.0f} after"
+        f" {sum(files) / done.rows:.1f} after"
     )
+    if formats == "Parquet":
+        answer = "yes" if sum(files) <= GOAL_BYTES * done.rows else "NO"
+        print(f"  goal: at most {GOAL_BYTES} bytes a row in large files of Parquet: {answer}")
     store.close()
 
 

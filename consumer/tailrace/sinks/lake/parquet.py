@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tailrace.nouns import Table
+from tailrace.sinks.lake.dense import packing
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.spool import Budget, Spool
 
@@ -33,7 +34,7 @@ class ParquetFile:
 
     def write(self, rows: pa.Table) -> None:
         """Encode one row group."""
-        self._open().write_table(rows, row_group_size=max(1, rows.num_rows))
+        self._open(rows).write_table(rows, row_group_size=max(1, rows.num_rows))
         self._spool.rows += rows.num_rows
 
     def close(self, meta: Mapping[str, str]) -> Spool:
@@ -49,17 +50,22 @@ class ParquetFile:
             self._writer.close()
         self._spool.close()
 
-    def _open(self) -> pq.ParquetWriter:
+    def _open(self, rows: pa.Table | None = None) -> pq.ParquetWriter:
         if self._writer is None:
-            leveled = self._form.codec in {"zstd", "gzip"}
+            form = self._form
+            dictionary = list(self._table.dictionary)
+            level: int | dict[str, int] | None = form.level if form.codec in {"zstd", "gzip"} else None
+            if form.large and rows is not None:
+                dictionary, levels = packing(rows, form.level)
+                level = levels if form.codec == "zstd" else level
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(self._spool, mode="w"),
                 self._table.schema,
-                compression=self._form.codec,
-                compression_level=self._form.level if leveled else None,
-                use_dictionary=list(self._table.dictionary),
+                compression=form.codec,
+                compression_level=level,
+                use_dictionary=dictionary,
                 write_statistics=True,
-                write_page_index=self._form.page_index,
+                write_page_index=form.large,
                 store_schema=False,
             )
         return self._writer
