@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import boto3
 
@@ -148,7 +149,7 @@ def dropped(folder: Path) -> Iterator[Dropped]:
 
 def announcement(file: dict[str, Any]) -> dict[str, Any]:
     """Return the record that announces a file."""
-    entry = {"key": file["key"], "size": file["size"], "eTag": file["etag"]}
+    entry = {"key": quote_plus(file["key"]), "size": file["size"], "eTag": file["etag"]}
     return {
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-01-31T00:00:00Z",

@@ -61,8 +61,6 @@ def run(args: argparse.Namespace) -> int:
     before = [(number, signal.signal(number, work.stop)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
         work.run(once=args.once)
-    except _Drained:
-        pass
     finally:
         for number, handler in before:
             signal.signal(number, handler)
@@ -130,6 +128,8 @@ class _Work:
                 self._refresh()
                 if not self._drops.step() and once:
                     break
+        except _Drained:
+            pass
         finally:
             if server is not None:
                 server.close()

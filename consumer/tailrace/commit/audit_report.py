@@ -34,7 +34,7 @@ class ShardReport(NamedTuple):
     @property
     def events(self) -> tuple[int, ...]:
         """Received, stored, rejected, filtered: the archive holds records, and is no part of the sum."""
-        return self.totals[:-1]
+        return tuple(self.totals.events.values())
 
 
 class Report(NamedTuple):

@@ -28,6 +28,11 @@ class Counts(NamedTuple):
     def plus(self, other: Counts) -> Counts:
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
+    @property
+    def events(self) -> dict[str, int]:
+        """Return what became of events alone, by name."""
+        return {name: count for name, count in self._asdict().items() if name != "archived"}
+
 
 class Plan(NamedTuple):
     """One cut, made durable before anything of it is written."""

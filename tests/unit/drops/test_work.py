@@ -8,6 +8,7 @@ from unittest.mock import ANY
 import pytest
 
 from support.faked_drops import FILE_A, World, record
+from tailrace.commit.plan import Counts
 from tailrace.csv_events import Table
 from tailrace.drops.items import DONE, GONE, PROCESSING, REFUSED
 from tailrace.drops.queue import Message
@@ -26,6 +27,15 @@ def test_a_file_is_processing_while_it_is_brought_in_and_done_with_its_counts() 
     (item,) = world.items()
     assert (seen, item["status"], item["received"], item["stored"]) == ([PROCESSING], DONE, 4, 3)
     assert world.queue.did == [("delete", "r0", 0)]
+
+
+def test_records_that_were_archived_do_not_count_as_where_the_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(world.filing, "totals", lambda _name: Counts(4, 3, 1, 0, 4))
+    world.queue.say(record())
+    assert world.work.step()
+    (item,) = world.items()
+    assert (item["status"], item["rejected"], item["archived"]) == (DONE, 1, "")
 
 
 def test_a_done_file_is_not_opened_again() -> None:
