@@ -78,7 +78,7 @@ def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream:
     items = tables_of(ledger, epoch)  # before the shards
     try:
         view = whole_of(place, epoch, items)
-        report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items))
+        report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items, view))
     except CommitFileError as error:
         report.findings.append(Finding("commits", str(error)))
         view = Whole()
