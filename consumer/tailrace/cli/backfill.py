@@ -23,7 +23,7 @@ from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines or CSV, or the archive of records, through the same pipeline."
+HELP = "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."
 GROUP = "run"
 STREAM = "files"
 GAPS_SHOWN = 5

@@ -29,7 +29,6 @@ ROWS = pa.table(
         "none": pa.nulls(COUNT, pa.string()),
         "target": [{"tag": f"t{n % 3}", "at": {"x": n % 5, "id": f"i{n}"}} for n in range(COUNT)],
         "tags": [[f"a{n % 2}", "b"] for n in range(COUNT)],
-        "pairs": pa.array([[("k", n)] for n in range(COUNT)], pa.map_(pa.string(), pa.int64())),
     }
 )
 
