@@ -246,10 +246,10 @@ def table_view(place: Place, epoch: str, table: str, item: TableItem) -> View:
     return View((read_file(place, epoch, table, number) for number in range(first, item.chain + 1)), fold)
 
 
-def view_of(ledger: LedgerStore, place: Place, epoch: str, table: str = "") -> View:
-    """Read what is committed of all tables, or of one. CommitFileError where a file is missing or no such file."""
+def view_of(ledger: LedgerStore, place: Place, epoch: str) -> View:
+    """Read what is committed of all tables. CommitFileError where a file is missing or no such file."""
     whole = View()
-    for of, item in tables_of(ledger, epoch, table).items():
+    for of, item in tables_of(ledger, epoch).items():
         whole.join(table_view(place, epoch, of, item).fold(epoch, of, item.chain))
     return whole
 
