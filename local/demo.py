@@ -19,7 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, dropped, formats, roundtrip, warehouse
+from local import aws, compaction, dropped, formats, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -96,8 +96,9 @@ class _Demo:
         self._stop(consumer)
         live = self._read_back(file, tally)
         dropped_in = dropped.play(self.screen, world, file)
+        compacted = compaction.play(self.screen, file, self.folder)
         loaded = self._load(world, file)
-        ok = day and back and live and dropped_in and loaded
+        ok = day and back and live and dropped_in and compacted and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
