@@ -38,6 +38,7 @@ class Faults:
     def __init__(self) -> None:
         self.lose_replies: list[str] = []  # actions whose next reply does not arrive, though it is done
         self.forget: set[str] = set()  # statements that nobody remembers
+        self.forgets_waiting = threading.Event()  # while set, those that have not ended either
         self.held = threading.Event()  # while clear, transactions wait before they begin
         self.held.set()
         self.skip = threading.Event()  # once set, those sent from then on do not wait
@@ -134,7 +135,8 @@ class Service:
     def _statement(self, asked: Json) -> Json:
         with self._guard:
             found = self._statements.get(asked["Id"])
-        if found is None or asked["Id"] in self.faults.forget:
+        waits = found is not None and found["Status"] == "SUBMITTED" and self.faults.forgets_waiting.is_set()
+        if found is None or waits or asked["Id"] in self.faults.forget:
             raise RefusedError("ResourceNotFoundException", "Query does not exist.")
         return found
 

@@ -27,10 +27,11 @@ _TABLE = re.compile(
     rf"(?:\s+DISTKEY \({_N}\))?(?:\s+SORTKEY \({_N}\))?",
     re.DOTALL,
 )
-_LIKE = re.compile(rf"CREATE TABLE IF NOT EXISTS (?P<name>{_OF}) \(LIKE (?P<table>{_OF})\)")
 _COLUMN = re.compile(
     rf"(?P<name>{_N}) (?P<type>[A-Z]+(?: PRECISION)?)(?:\((?P<length>[\d,]+)\))?(?P<more> NOT NULL)?(?: PRIMARY KEY)?"
 )
+_WIDER = re.compile(rf"ALTER TABLE (?P<table>{_OF}) ALTER COLUMN (?P<name>{_N}) TYPE VARCHAR\((?P<length>\d+)\)")
+_CHECK = re.compile(rf"CREATE TEMP TABLE (?P<name>{_N}) \({_N} BIGINT NOT NULL\)")
 _LOCK = re.compile(rf"LOCK (?P<table>{_OF})")
 _PLAIN = (
     re.compile(rf"CREATE SCHEMA IF NOT EXISTS {_N}"),
@@ -38,7 +39,7 @@ _PLAIN = (
     re.compile(rf"DELETE FROM {_OF} USING {_N} WHERE {_N}\.\"row_id\" = {_N}\.\"row_id\""),
     re.compile(rf"INSERT INTO {_OF} \({_COLUMNS}\) SELECT {_COLUMNS} FROM {_N}"),
     re.compile(rf"INSERT INTO {_OF} \({_COLUMNS}\)\nSELECT CAST\(.*", re.DOTALL),
-    re.compile(rf'UPDATE {_OF} SET "copied" = CASE WHEN .* END WHERE "load" = \'[0-9a-f]+\''),
+    re.compile(rf"INSERT INTO {_N} \({_N}\)\nSELECT CASE WHEN count\(\*\) = \d+ THEN \d+ END FROM {_N}.*", re.DOTALL),
     re.compile(rf"SELECT .* FROM {_OF} WHERE .*", re.DOTALL),
 )
 _TYPES: Mapping[str, tuple[str, str]] = {  # Redshift's word: (what it calls the type itself, DuckDB's)
@@ -71,10 +72,13 @@ class Engine:
 
     def described(self, schema: str, table: str) -> list[Column]:
         """Return the columns of a table, none where there is no such table."""
-        return self._columns.get(f'"{schema}"."{table}"', [])
+        found = self._columns.get(f'"{schema}"."{table}"', [])
+        return [{**column, "schemaName": schema, "tableName": table} for column in found]
 
     def transaction(self, sqls: Sequence[str]) -> list[tuple[Any, ...]] | None:
         """Run statements as one transaction and session; return the rows of the last, where it selects."""
+        if len(sqls) > 1 and any(_WIDER.fullmatch(sql) for sql in sqls):
+            raise SqlError("ALTER TABLE ALTER COLUMN cannot run inside a transaction block")
         before = dict(self._columns)
         self.db.execute("BEGIN")
         rows = None
@@ -102,11 +106,13 @@ class Engine:
                 raise SqlError(f"column {unknown[0]!r} does not exist in {found['table']}")
             self._columns[found["name"]] = [by_name[name.lower()] for name in names]
             self.db.execute(sql)
-        elif found := _LIKE.fullmatch(sql):
-            self._columns.setdefault(found["name"], self._known(found["table"]))
-            self.db.execute(f"CREATE TABLE IF NOT EXISTS {found['name']} AS SELECT * FROM {found['table']} WHERE 1 = 0")
         elif found := _TABLE.fullmatch(sql):
             self._table(found["name"], found["columns"])
+        elif found := _CHECK.fullmatch(sql):
+            self._columns[found["name"]] = []
+            self.db.execute(sql)
+        elif found := _WIDER.fullmatch(sql):
+            self._widen(found["table"], found["name"][1:-1], int(found["length"]))
         elif found := _LOCK.fullmatch(sql):
             self._known(found["table"])  # transactions run one after the other here
         elif any(form.fullmatch(sql) for form in _PLAIN):
@@ -120,6 +126,12 @@ class Engine:
         if name not in self._columns:
             raise SqlError(f"relation {name} does not exist")
         return self._columns[name]
+
+    def _widen(self, table: str, name: str, length: int) -> None:
+        columns = self._known(table)
+        if not any(one["name"] == name and one["length"] < length for one in columns):
+            raise SqlError(f"column {name!r} of {table} is no narrower VARCHAR")
+        self._columns[table] = [one | {"length": length} if one["name"] == name else one for one in columns]
 
     def _table(self, name: str, inside: str) -> None:
         if name in self._columns:

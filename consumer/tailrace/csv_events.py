@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from tailrace.csv_rows import Dialect, Line, Row, Rows
+from tailrace.csv_rows import AtOnce, Dialect, Line, Row, Rows
 from tailrace.nouns import Reason, Record
 from tailrace.settings import Csv, SettingsError
 
@@ -37,15 +37,13 @@ class Refused(Exception):
 class _Column(NamedTuple):
     name: str
     path: tuple[str, ...]
-    value: Callable[[str], Any]
+    value: Callable[[str], Any] | None  # None: text as it is
     required: bool
 
 
-def _text(text: str) -> Any:
-    return text
-
-
 def _integer(text: str) -> Any:
+    if text.isdigit() and text.isascii() and text[0] != "0":
+        return orjson.Fragment(text)
     found = _INTEGER.fullmatch(text.strip())
     if found is None:
         return text
@@ -71,12 +69,10 @@ def _json(text: str) -> Any:
 
 
 KINDS: Final[dict[str, Callable[[str], Any]]] = {
-    "text": _text,
     "integer": _integer,
     "number": _number,
     "boolean": lambda text: _BOOLEAN.get(text.strip().lower(), text),
     "json": _json,
-    DROP: _text,
 }
 
 
@@ -94,8 +90,12 @@ class Table:
         if not csv.header and not csv.columns:
             raise SettingsError("[csv] header = false: expected every column, in order, in [csv] columns")
         marks = [mark for mark in (self._delimiter(""), csv.quote, csv.escape) if mark]
-        if len(set(marks)) < len(marks):
+        if len(set(marks)) < len(marks) or "\t" in (csv.quote, csv.escape):  # which parts the cells of a .tsv file
             raise SettingsError("[csv]: expected three different characters for delimiter, quote and escape")
+        try:
+            "".join(marks).encode(csv.encoding)
+        except UnicodeEncodeError:
+            raise SettingsError(f"[csv]: expected a delimiter, quote and escape that {csv.encoding} has") from None
         try:
             self._bound([*self._mapped], set(csv.required) & self._mapped.keys())
         except Refused as error:
@@ -118,7 +118,7 @@ class Table:
         dialect = Dialect(
             *(text.encode(encoding) for text in (self._delimiter(uri), self._csv.quote, self._csv.escape))
         )
-        rows = iter(Rows(_unmarked(lines), dialect, line_bytes_max))
+        rows = iter(Rows(_unmarked(lines), dialect, line_bytes_max, AtOnce(dialect, encoding)))
         names = [*self._mapped]
         if self._csv.header:
             head = next(rows, None)
@@ -126,9 +126,7 @@ class Table:
                 return
             names = self._names(head)
         columns = self._bound(names, set(self._csv.required))
-        event_type = self._event_type(uri)
-        for row in rows:
-            yield self._record(row, columns, event_type, arrival_ms)
+        yield from map(_Made(self._csv, columns, self._type_path, self._event_type(uri), arrival_ms), rows)
 
     def _delimiter(self, uri: str) -> str:
         tab = uri.endswith((".tsv", ".tsv.gz")) or self._csv.delimiter == "tab"
@@ -146,9 +144,11 @@ class Table:
         if head.fault is not None:
             raise Refused(f"its header cannot be read: {head.fault.message}")
         try:
-            names = [cell.decode(self._csv.encoding).strip() for cell in head.cells]
+            names = [text.strip() for text in _texts(head, self._csv.encoding)]
         except UnicodeDecodeError:
             raise Refused(f"its header is not {self._csv.encoding}") from None
+        if any("\0" in name for name in names):
+            raise Refused(f"its header has a NUL byte in it, as UTF-16 has: expected it as {self._csv.encoding}")
         if any("\r" in name for name in names):
             raise Refused("its header has a carriage return in it: expected lines that end with a line feed")
         return [name or f"column_{at}" for at, name in enumerate(names, 1)]
@@ -165,7 +165,7 @@ class Table:
         for name in names:
             path, kind = self._mapped.get(name, ((name,), "text" if self._csv.others == "keep" else DROP))
             dropped = kind == DROP
-            columns.append(_Column(name, () if dropped else path, KINDS[kind], name in required))
+            columns.append(_Column(name, () if dropped else path, KINDS.get(kind), name in required))
         paths: dict[tuple[str, ...], str] = {}
         for column in columns:
             if column.path and column.path in paths:
@@ -176,37 +176,74 @@ class Table:
                 raise Refused(f"the column {_told([name])} would stand inside another column's value")
         return columns
 
-    def _record(self, row: Row, columns: Sequence[_Column], event_type: str, arrival_ms: int) -> Record:
-        record = Record(row.raw, str(row.offset), 0, arrival_ms, fault=row.fault)
-        if row.fault is None and len(row.cells) != len(columns):
-            message = f"found {len(row.cells)} cells, expected {len(columns)}: one a column"
-            record.fault = Reason("decode", "cells", "$", message)
-        if record.fault is not None:
-            return record
-        event: dict[str, Any] = {}
-        nulls, encoding = self._csv.nulls, self._csv.encoding
-        try:
-            for column, cell in zip(columns, row.cells, strict=True):
-                text = cell.decode(encoding)
+
+class _Made:
+    """The records of one file's rows."""
+
+    def __init__(
+        self, csv: Csv, columns: Sequence[_Column], type_path: tuple[str, ...], event_type: str, arrival_ms: int
+    ) -> None:
+        self._encoding, self._nulls = csv.encoding, csv.nulls
+        self._columns, self._count = columns, len(columns)
+        plain = all(len(one.path) == 1 and one.value is None and not one.required for one in columns)
+        self._members = [one.path[0] for one in columns] if plain else None
+        self._type_path, self._event_type, self._arrival_ms = type_path, event_type, arrival_ms
+
+    def __call__(self, row: Row) -> Record:
+        fault, data = row.fault, row.raw
+        if fault is None:
+            try:
+                texts = _texts(row, self._encoding)
+            except UnicodeDecodeError:
+                texts, fault = [], self._undecoded(row)
+            else:
+                if len(texts) != self._count:
+                    fault = self._miscounted(len(texts))
+                else:
+                    data, fault = self._event(texts)
+        return Record(data, str(row.offset), 0, self._arrival_ms, fault=fault)
+
+    def _event(self, texts: Sequence[str]) -> tuple[bytes, Reason | None]:
+        """Return the event of a row, and what lacks in it."""
+        nulls = self._nulls
+        fault: Reason | None = None
+        if self._members is not None:
+            members = zip(self._members, texts, strict=True)
+            event: dict[str, Any] = {name: text for name, text in members if text and text not in nulls}
+        else:
+            event = {}
+            for (name, path, value, required), text in zip(self._columns, texts, strict=True):
                 if text and text not in nulls:
-                    value = text if column.value is _text else column.value(text)
-                    if len(column.path) == 1:
-                        event[column.path[0]] = value
-                    else:
-                        _put(event, column.path, value)
-                elif column.required and record.fault is None:
-                    message = f'found nothing in the column "{column.name}", expected a value: it is required'
-                    record.fault = Reason(
-                        "contract", "required", "$." + ".".join(column.path or (column.name,)), message
-                    )
-        except UnicodeDecodeError as error:
-            message = f'found bytes in the column "{column.name}" that are not {self._csv.encoding} ({error.reason})'
-            record.fault = Reason("decode", "encoding", "$", message)
-            return record
-        if event_type and not _holds(event, self._type_path):
-            _put(event, self._type_path, event_type)
-        record.data = orjson.dumps(event)
-        return record
+                    if len(path) == 1:
+                        event[path[0]] = text if value is None else value(text)
+                    elif path:
+                        _put(event, path, text if value is None else value(text))
+                elif required and fault is None:
+                    message = f'found nothing in the column "{name}", expected a value: it is required'
+                    fault = Reason("contract", "required", "$." + ".".join(path or (name,)), message)
+        if self._event_type and not _holds(event, self._type_path):
+            _put(event, self._type_path, self._event_type)
+        return orjson.dumps(event), fault
+
+    def _miscounted(self, count: int) -> Reason:
+        return Reason("decode", "cells", "$", f"found {count} cells, expected {self._count}: one a column")
+
+    def _undecoded(self, row: Row) -> Reason:
+        """Return what is wrong with a row that is no text of the encoding."""
+        if len(row.cells) != self._count:
+            return self._miscounted(len(row.cells))
+        for column, cell in zip(self._columns, row.cells, strict=True):
+            try:
+                cell.decode(self._encoding)
+            except UnicodeDecodeError as error:
+                message = f'found bytes in the column "{column.name}" that are not {self._encoding} ({error.reason})'
+                return Reason("decode", "encoding", "$", message)
+        raise AssertionError("one of them could not be decoded")
+
+
+def _texts(row: Row, encoding: str) -> list[str]:
+    """Return a row's cells. Raises UnicodeDecodeError."""
+    return row.texts if row.texts is not None else [cell.decode(encoding) for cell in row.cells]
 
 
 def _mapping(text: str) -> tuple[str, tuple[tuple[str, ...], str]]:
@@ -217,16 +254,16 @@ def _mapping(text: str) -> tuple[str, tuple[tuple[str, ...], str]]:
 
 
 def _unmarked(lines: Iterator[Line]) -> Iterator[Line]:
-    """Yield the lines without a byte order mark. Raises Refused for UTF-16."""
+    """Return the lines without a byte order mark. Raises Refused for UTF-16."""
     first = next(lines, None)
     if first is None:
-        return
+        return lines
     offset, length, line = first
     if line.startswith(UTF_16):
         raise Refused("it is UTF-16: expected it as UTF-8")
     if line.startswith(BOM):
         first = (offset + len(BOM), length - len(BOM), line[len(BOM) :])
-    yield from chain([first], lines)
+    return chain([first], lines)
 
 
 def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

@@ -3,10 +3,12 @@
 Rows end with a line feed, one carriage return before it counts with it. A cell in quotes may hold anything, a quote
 doubled or after the escape character. A quote anywhere else breaks its row: then the row's first line is given up, and
 reading goes on with the next line, so that one broken quote costs one line. How much is read twice for that is bounded.
+Rows of one line are read at once where that gives what the careful way would.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from tailrace.nouns import Reason
 Line = tuple[int, int, bytes]  # offset, length, the line without its line feed: of one too long its head
 LINES_MAX: Final = 10_000  # of a row
 WASTE_ROWS: Final = 4  # how many of the longest rows may be read in vain, besides twice what is done
+CELL_CHARS_MAX: Final = 100_000  # of a line for the reader of Python, whose cells have a limit
 _BLANK: Final = (b"", b"\r")
 
 
@@ -29,12 +32,13 @@ class Dialect(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row: its cells, or what is wrong with it."""
+    """One row: its cells, as text where they were read at once, or what is wrong with it."""
 
     offset: int
     raw: bytes
     cells: list[bytes]
     fault: Reason | None = None
+    texts: list[str] | None = None
 
 
 class _Broken(Exception):
@@ -124,30 +128,68 @@ class _Scan:
         self._fresh = True
 
 
+class AtOnce:
+    """The cells of a row that is one line of sound text; None for any other, which the careful way must judge."""
+
+    def __init__(self, dialect: Dialect, encoding: str) -> None:
+        self._encoding = encoding
+        self._delimiter, self._quote, self._escape = (mark.decode(encoding) for mark in dialect)
+        self._text = ""
+        if self._quote:
+            d, q = re.escape(self._delimiter), re.escape(self._quote)
+            cell = f"(?:{q}[^{q}]*+(?:{q}{q}[^{q}]*+)*+{q}|[^{q}{d}\r]*+)"
+            self._whole = re.compile(f"{cell}(?:{d}{cell})*+")
+            self._reader = csv.reader(self._again(), delimiter=self._delimiter, quotechar=self._quote)
+
+    def __call__(self, line: bytes) -> list[str] | None:
+        try:
+            text = line.decode(self._encoding)
+        except UnicodeDecodeError:
+            return None
+        if self._escape and self._escape in text:
+            return None
+        text = text.removesuffix("\r")
+        if not (self._quote and self._quote in text):
+            return text.split(self._delimiter)
+        if len(text) > CELL_CHARS_MAX or self._whole.fullmatch(text) is None:
+            return None
+        self._text = text
+        return next(self._reader)
+
+    def _again(self) -> Iterator[str]:
+        while True:
+            yield self._text
+
+
 class Rows:
     """The rows of one file's lines."""
 
-    def __init__(self, lines: Iterator[Line], dialect: Dialect, bytes_max: int) -> None:
+    def __init__(self, lines: Iterator[Line], dialect: Dialect, bytes_max: int, at_once: AtOnce | None = None) -> None:
         """`lines` of more than `bytes_max` bytes need have their head alone."""
-        self._lines, self._dialect, self._bytes_max = lines, dialect, bytes_max
+        self._lines, self._dialect, self._bytes_max, self._at_once = lines, dialect, bytes_max, at_once
         self._scan = _Scan(dialect)
         self._ahead: deque[Line] = deque()
         self._wasted = 0
 
     def __iter__(self) -> Iterator[Row]:
         delimiter, quote, escape = self._dialect
-        while self._reach(1):
-            offset, length, line = self._ahead[0]
+        ahead, lines, at_once = self._ahead, self._lines, self._at_once
+        while True:
+            first = ahead.popleft() if ahead else next(lines, None)
+            if first is None:
+                return
+            offset, length, line = first
             if length > self._bytes_max:
-                self._ahead.popleft()
                 message = f"found a line of {length} bytes, expected at most {self._bytes_max}; only its head is kept"
                 yield Row(offset, line[: self._bytes_max], [], Reason("decode", "size", "$", message))
             elif line in _BLANK:
-                self._ahead.popleft()
+                continue
+            elif at_once is not None and (texts := at_once(line)) is not None:
+                yield Row(offset, line, [], None, texts)
             elif (quote and quote in line) or (escape and escape in line):
+                ahead.appendleft(first)
                 yield self._row(offset)
             else:
-                self._ahead.popleft()
                 yield Row(offset, line, line.removesuffix(b"\r").split(delimiter))
 
     def _reach(self, count: int) -> bool:

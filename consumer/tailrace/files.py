@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -25,7 +27,9 @@ from tailrace.nouns import Reason, Record
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", *CSV_SUFFIXES)
 ENDINGS = tuple(ending for ending in SUFFIXES if not ending.endswith(".gz"))
+ARCHIVED = re.compile(r"(^|.*/)raw/dt=\d{4}-\d\d-\d\d/hh=\d\d/[^/]+\.avro")  # of a lake's archive of records
 READ_BYTES = 1024 * 1024
+KEPT_BYTES_MAX = 8 * 1024 * 1024  # of a copied file, in memory
 CHUNK_RECORDS = 5000
 CHUNK_BYTES = 4 * 1024 * 1024
 STATUS_CHANGED = 412
@@ -85,7 +89,8 @@ def sources(paths: Sequence[str], s3: Callable[[], Any], patience: Callable[[], 
     for path in paths:
         found = _of_s3(path, s3(), patience) if path.startswith("s3://") else _of_disk(Path(path))
         if not found:
-            raise NoSuchFile(f"{path}: no file that ends in {', '.join(ENDINGS)} (or those with .gz)")
+            endings = f"{', '.join(ENDINGS)} (or those with .gz)"
+            raise NoSuchFile(f"{path}: no file that ends in {endings}, nor of an archive: raw/dt=/hh=/*.avro")
         yield from found
 
 
@@ -99,9 +104,13 @@ def _of_disk(path: Path) -> list[Source]:
         if not path.is_dir():
             return [_source(path)]
         walked = (Path(folder, name) for folder, _, names in os.walk(path, onerror=refuse) for name in names)
-        return [_source(file) for file in sorted(walked) if file.name.endswith(SUFFIXES) and file.is_file()]
+        return [_source(file) for file in sorted(walked) if _holds_records(str(file.absolute())) and file.is_file()]
     except OSError as error:
         raise NoSuchFile(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def _holds_records(name: str) -> bool:
+    return name.endswith(SUFFIXES) or ARCHIVED.fullmatch(name) is not None
 
 
 def _source(file: Path) -> Source:
@@ -133,7 +142,7 @@ def _of_s3(uri: str, client: Any, patience: Callable[[], Patient]) -> list[Sourc
         )
         for page in listed
         for entry in page.get("Contents", ())
-        if entry["Key"].endswith(SUFFIXES) or entry["Key"] == prefix
+        if _holds_records(entry["Key"]) or entry["Key"] == prefix
     ]
 
 
@@ -147,7 +156,7 @@ def _asked(call: Callable[[], Any], what: str) -> Any:
         return call()
     except ClientError as error:
         if aws.status(error) == STATUS_CHANGED:
-            raise GoneFile(f"{what}: it has changed since it was listed: run it again") from error
+            raise GoneFile(f"{what}: found another object there than was listed or announced") from error
         if aws.code(error) in MISSING:
             raise GoneFile(f"{what}: there is no such object") from error
         aws.raise_world(error, what)
@@ -221,6 +230,21 @@ def chunks(source: Source, modified_ms: int, line_bytes_max: int, table: Table |
         raise RefusedFile(f"{source.uri}: {error}") from error
     except (EOFError, OSError, zlib.error) as error:
         raise UnfinishedFile(f"{source.uri}: {error}") from error
+
+
+@contextmanager
+def copied(source: Source) -> Iterator[BinaryIO]:
+    """Open a copy of a file that can be read at any place. UnfinishedFile where it cannot be read to its end."""
+    with tempfile.SpooledTemporaryFile(max_size=KEPT_BYTES_MAX, prefix="tailrace-") as whole:
+        try:
+            with closing(source.open()) as raw:
+                stored = _Exactly(raw, source)
+                while piece := stored.read(READ_BYTES):
+                    whole.write(piece)
+        except OSError as error:
+            raise UnfinishedFile(f"{source.uri}: {error}") from error
+        whole.seek(0)
+        yield whole  # type: ignore[misc]  # it has all of BinaryIO's methods
 
 
 def _in_chunks(found: Iterator[Record], stored: _Exactly) -> Iterator[Chunk]:

@@ -139,6 +139,7 @@ class Outcome(NamedTuple):
     stored_by_type: Counter[str]
     filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events
     repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those left out for what came before
+    archived: int = 0  # records kept as they came, as rows of a table of their own; no part of the sum
 
     def of(self, lane: str) -> Outcome:
         """Return what goes to a lane. Rejects are the lake's to store; what another one does not get is filtered."""
@@ -146,4 +147,4 @@ class Outcome(NamedTuple):
             return self
         rows = [Rows(part.table, part.sent[lane]) for part in self.rows if lane in part.sent]
         stored = sum(part.batch.num_rows for part in rows)
-        return self._replace(rows=rows, stored=stored, filtered=self.received - self.rejected - stored)
+        return self._replace(rows=rows, stored=stored, filtered=self.received - self.rejected - stored, archived=0)

@@ -24,6 +24,7 @@ _WORKGROUP = re.compile(r"[a-z0-9-]{3,63}")
 _CLUSTER = re.compile(r"(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+(,arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)*")
+_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/+[^/].*")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
@@ -112,6 +113,7 @@ CHECKS: Mapping[str, Check] = {
     "lake.row_group_rows": _between(1),
     "lake.past_days": _between(0),
     "lake.future_hours": _between(0),
+    "lake.late_hours": _between(0),
     "lake.spool_memory_mb": _between(1),
     "lake.upload_threads": _between(1, 64),
     "flush.rows": _between(1),
@@ -133,7 +135,7 @@ CHECKS: Mapping[str, Check] = {
     ),
     "csv.event_types": (lambda types: all(re.fullmatch(r"[^=]+=.+", one) for one in types), "pattern=event type"),
     "drops.queue": (lambda text: not text or bool(re.fullmatch(r"https?://[^/\s]+/\S+", text)), "a queue's URL"),
-    "drops.archive": (lambda text: not text or _BUCKET.fullmatch(text) is not None, "s3://bucket/prefix"),
+    "drops.archive": (lambda text: not text or _FOLDER.fullmatch(text) is not None, "s3://bucket/prefix"),
     "drops.visibility_s": _between(5, 43_200),
     "drops.wait_s": _between(0, 20),
     "lanes.rows": _between(1),

@@ -18,7 +18,9 @@ from tailrace.edition import Edition
 from tailrace.nouns import LAKE, Destination, Identity
 from tailrace.ops.clock import Clock
 from tailrace.repeats import Repeats
+from tailrace.rows.archive import Archiving
 from tailrace.rows.pipeline import Pipeline
+from tailrace.schema.book import ARCHIVE
 from tailrace.settings import Settings
 from tailrace.shard import Shard
 from tailrace.sinks.destinations import Around, sink_of
@@ -40,12 +42,14 @@ def shard_of(
     alive: Callable[[], None],
     event_time_window: bool = True,
     claims: Claims | None = None,
+    origin: Identity | None = None,
     destinations: Sequence[Destination] = (),
 ) -> Shard:
     """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
 
-    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `destinations` have
-    a lane each, beside the lake's.
+    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `origin`: the shard
+    that records of an archive came from first, by which their rows are known. `destinations` have a lane each, beside
+    the lake's.
     """
     rng = random.Random()  # noqa: S311 - jitter between retries
     flush, patient = settings.flush, settings.lanes
@@ -61,7 +65,7 @@ def shard_of(
             place if name == LAKE else None,
             sink,
             limits,
-            digests=edition.digests,
+            digests=_digests(settings, edition),
             patience=patience,
             say=say,
             alive=alive,
@@ -82,7 +86,7 @@ def shard_of(
         patience=patience,
         say=say,
     )
-    pipeline = _pipeline(settings, identity, edition)
+    pipeline = _pipeline(settings, origin or identity, edition)
     return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats)
 
 
@@ -91,18 +95,27 @@ def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition
 
     Its destinations must be those it began with; what they do depends on no edition.
     """
-    return shard.adopt(_pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}, edition.digests)
+    pipeline, sinks = _pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}
+    return shard.adopt(pipeline, sinks, _digests(settings, edition))
 
 
-def _pipeline(settings: Settings, identity: Identity, edition: Edition) -> Pipeline:
-    return Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
+def _pipeline(settings: Settings, identity: Identity, edition: Edition) -> Pipeline | Archiving:
+    pipeline = Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
+    return Archiving(pipeline, identity) if settings.lake.raw else pipeline
+
+
+def _digests(settings: Settings, edition: Edition) -> tuple[tuple[str, str], ...]:
+    """Return what a plan says it was made under: the edition, and whether its records are archived."""
+    raw = settings.lake.raw
+    return tuple(sorted((*edition.digests, (ARCHIVE.name, raw)))) if raw else edition.digests
 
 
 def _lake(settings: Settings, edition: Edition, *, event_time_window: bool = True) -> LakeSink:
     lake = settings.lake
     if not event_time_window:
-        lake = msgspec.structs.replace(lake, past_days=0, future_hours=EVER_HOURS)
-    return LakeSink.of(lake, edition.book.tables(), edition.book.envelope)
+        lake = msgspec.structs.replace(lake, past_days=0, late_hours=0, future_hours=EVER_HOURS)
+    tables = {**edition.book.tables(), ARCHIVE.name: ARCHIVE}
+    return LakeSink.of(lake, tables, edition.book.envelope)
 
 
 def tune() -> None:

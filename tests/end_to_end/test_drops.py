@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from local.process import free_port, get
 from support.dropped import ARCHIVE, BUCKET, Dropped, announcement, dropped, table
 from tailrace.cli import main
-from tailrace.drops.items import MESSAGE
 
 ROWS = 30
 LONG = 60_000
@@ -30,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[Dropped]:
 
 
 def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
-    world.environ["TAILRACE_DROPS_ARCHIVE"] = f"s3://{ARCHIVE}/stored"
+    world.environ |= {"TAILRACE_DROPS_ARCHIVE": f"s3://{ARCHIVE}/stored", "TAILRACE_LAKE_RAW": "avro"}
     world.notify()
     world.put("in/day one+ü.csv", table(ROWS))
     world.put("in/b.jsonl", b'{"event_type":"row","n":1}\n')
@@ -44,7 +46,9 @@ def test_a_buckets_own_messages_bring_its_files_in(world: Dropped) -> None:
     assert world.s3.get_object(Bucket=ARCHIVE, Key=item["archived"].partition("archive/")[2])["Body"].read() == table(
         30
     )
+    world.send(announcement(item))  # late: the file is in the archive
     assert world.run() == 0  # what S3 says of the files that went is ignored
+    assert (world.item(item["key"]), len(world.positions())) == (item, ROWS + 1)
     assert (len(world.items()), world.left(), world.audit()) == (2, 0, 0)
 
 
@@ -82,11 +86,17 @@ def test_every_message_has_an_outcome(world: Dropped) -> None:
         ("empty.csv", 0): "done",
     }
     assert 'it lacks the required column "n"; found "m"' in world.item("lacking.csv")["why"]
-    assert {item["why"] for item in world.items(MESSAGE)} == {
-        "it is no JSON",
-        "1 of its 1 records name no object, or not its size and ETag",
-    }
-    assert (world.left(), world.audit()) == (0, 0)
+    assert (world.left(), world.audit()) == (2, 0)  # what cannot be understood stays, for the queue's redrive policy
+
+
+def test_what_cannot_be_brought_in_ends_where_the_redrive_policy_says(world: Dropped) -> None:
+    dead = world.redrive(1)
+    world.say("no JSON")
+    world.send(world.put("a.csv", table(ROWS)))
+    finish(world)
+    assert world.item("a.csv")["status"] == "done"
+    (message,) = world.sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "no JSON"
 
 
 def test_a_file_that_was_gone_is_stored_when_it_is_dropped_again(world: Dropped) -> None:
@@ -126,6 +136,7 @@ def test_files_that_go_after_a_kill_keep_what_was_committed_of_them(world: Dropp
     runs = world.killed([world.put(f"{n}.csv", table(ROWS)) for n in range(60)])
     for n in range(runs):
         world.s3.delete_object(Bucket=BUCKET, Key=f"{n}.csv")
+    world.outlive()
     world.send(*[announcement(item) for item in world.items()])
     assert world.run() == 0
     items = world.items()
@@ -139,7 +150,7 @@ def test_files_that_go_after_a_kill_keep_what_was_committed_of_them(world: Dropp
 @contextmanager
 def working(world: Dropped, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `tailrace drops` beside the test, once it has committed something."""
-    world.environ["TAILRACE_LOGS_LEVEL"] = "debug"
+    world.environ |= {"TAILRACE_LOGS_LEVEL": "debug", "TAILRACE_SERVE_PORT": str(free_port())}
     with log.open("wb") as out:
         environ = {**os.environ, **world.environ}
         running = subprocess.Popen([sys.executable, "-m", "tailrace", "drops"], env=environ, stderr=out)
@@ -170,6 +181,55 @@ def test_sigterm_drains_and_the_next_goes_on(world: Dropped, tmp_path: Path) -> 
     assert world.item("long.csv")["status"] == "done"
     positions = world.positions()
     assert (len(positions), max(positions.values()), world.audit()) == (LONG, 1, 0)
+
+
+def test_it_tells_of_its_health_and_counts(world: Dropped, tmp_path: Path) -> None:
+    world.send(world.put("a.csv", table(ROWS)), world.put("a.zip", b"PK"))
+    world.say("no JSON")
+    with working(world, tmp_path / "log") as running:
+        port = int(world.environ["TAILRACE_SERVE_PORT"])
+        until(running, tmp_path / "log", b'"nothing"')
+        assert [get(port, path) for path in ("/livez", "/readyz")] == [(200, "ok\n")] * 2
+        status, page = get(port, "/metrics")
+        found = {
+            (sample.name, *sorted(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+        running.send_signal(signal.SIGTERM)  # while it waits for a message
+        assert running.wait(60) == 0
+    assert status == 200
+    wanted = {
+        ("tailrace_events_received_total", "drops", "lake"): 30,
+        ("tailrace_events_stored_total", "drops", "lake"): 27,
+        ("tailrace_events_rejected_total", "drops", "lake"): 3,
+        ("tailrace_events_filtered_total", "drops", "lake"): 0,
+        ("tailrace_drop_files_total", "done"): 1,
+        ("tailrace_drop_files_total", "refused"): 1,
+        ("tailrace_drop_messages_total", "deleted"): 1,
+        ("tailrace_drop_messages_total", "kept"): 1,
+        ("tailrace_drop_messages_total", "unknown"): 1,
+        ("tailrace_drop_message_age_seconds",): 0,
+    }
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert json.loads((tmp_path / "log").read_bytes().splitlines()[-1])["msg"] == "stopped"
+
+
+def test_a_port_that_is_taken_is_said(world: Dropped, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        world.environ["TAILRACE_SERVE_PORT"] = str(taken.getsockname()[1])
+        assert main(["drops"], world.environ) == 2
+    assert "tailrace: [serve] port" in capsys.readouterr().err
+
+
+def test_another_lake_is_refused(world: Dropped, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run() == 0
+    capsys.readouterr()
+    world.environ["TAILRACE_LAKE_URI"] += "-2"
+    assert world.run() == 2
+    assert "set another [kcl] application for it (TAILRACE_KCL_APPLICATION)" in capsys.readouterr().err
 
 
 def test_two_at_one_file_store_it_once(world: Dropped, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Scenery(NamedTuple):
     age_ms: int = 5_000
     partitions: tuple[int, ...] = (2, 3)  # of each process's version of the code, in turn
     formats: tuple[str, ...] = ("parquet",)  # of each process's settings, in turn; or avro, both; real shards alone
+    archive: tuple[str, ...] = ("",)  # of each process's settings, in turn; or avro; real shards alone
     pad: int = 0
     uploads: int = 2
     records_max: int = 4  # a turn

@@ -7,8 +7,6 @@ AWS, one call later each time; it prints at how many calls a run came through.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,15 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import boto3
 
 from local.aws import options
 from support.ministack import ministack
+from support.struck import forked
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
-from tailrace.drops.items import FILE, MESSAGE
+from tailrace.drops.items import FILE
+from tailrace.schema.book import ARCHIVE as RECORDS
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.read import LakeReader
 
@@ -69,6 +70,14 @@ class Dropped:
         asked = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
         self.s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=asked)
 
+    def redrive(self, times: int) -> str:
+        """Give the queue a redrive policy; return the queue to which it moves messages."""
+        url = str(self.sqs.create_queue(QueueName="dead")["QueueUrl"])
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": times})
+        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"RedrivePolicy": policy})
+        return url
+
     def put(self, key: str, data: bytes) -> dict[str, Any]:
         """Drop a file; return the record that announces it."""
         etag = self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)["ETag"].strip('"')
@@ -100,11 +109,16 @@ class Dropped:
         found = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
-    def items(self, prefix: str = FILE) -> list[dict[str, Any]]:
-        """Return the items of files, or of messages."""
-        assert prefix in {FILE, MESSAGE}
-        found = [self.ledger.read(key) for key in self.ledger.keys(prefix)]
+    def items(self) -> list[dict[str, Any]]:
+        """Return the items of files."""
+        found = [self.ledger.read(key) for key in self.ledger.keys(FILE)]
         return [one[1] for one in found if one is not None]
+
+    def outlive(self) -> None:
+        """Let the time go by for which those who were killed have their files."""
+        for key in self.ledger.keys(FILE):
+            revision, item = self.ledger.read(key) or (0, {})
+            assert self.ledger.swap(key, revision, {**item, "until_ms": 0}) is None
 
     def item(self, key: str) -> dict[str, Any]:
         (found,) = [one for one in self.items() if one["key"] == key]
@@ -120,6 +134,7 @@ class Dropped:
             for shard in shards_of(self.ledger, epoch, "drops")
             for _, commit in commits_of(place, shard)
             for entry in commit.objects  # type: ignore[union-attr]
+            if entry.table != RECORDS.name
             for position in reader.contents(place, entry.name).positions
         )
 
@@ -136,7 +151,7 @@ def dropped(folder: Path) -> Iterator[Dropped]:
 
 def announcement(file: dict[str, Any]) -> dict[str, Any]:
     """Return the record that announces a file."""
-    entry = {"key": file["key"], "size": file["size"], "eTag": file["etag"]}
+    entry = {"key": quote_plus(file["key"]), "size": file["size"], "eTag": file["etag"]}
     return {
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-01-31T00:00:00Z",
@@ -147,22 +162,6 @@ def announcement(file: dict[str, Any]) -> dict[str, Any]:
 def table(rows: int) -> bytes:
     """Return a file of CSV; every tenth row has a broken quote."""
     return "\r\n".join(["n,t", *(f'{n},"' if n % 10 == 9 else f'{n},"x, {n}"' for n in range(rows))]).encode()
-
-
-def _die_at(calls: int) -> None:
-    from botocore.client import BaseClient
-
-    client: Any = BaseClient
-    real, made = client._make_api_call, 0
-
-    def counted(self: Any, name: str, arguments: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, name, arguments)
-
-    client._make_api_call = counted
 
 
 def _sweep() -> int:
@@ -176,14 +175,10 @@ def _sweep() -> int:
     for calls, record in enumerate(given["records"], 1):
         body = json.dumps({"Records": [record]})
         sqs.send_message(QueueUrl=environ["TAILRACE_DROPS_QUEUE"], MessageBody=body)
-        child = os.fork()
-        if not child:
-            _die_at(calls)
-            os._exit(main(["drops", "--once"], environ))
-        status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status):
+        status = forked(lambda: main(["drops", "--once"], environ), calls)
+        if status is not None:
             sys.stdout.write(str(calls))
-            return os.WEXITSTATUS(status)
+            return status
     return 1
 
 

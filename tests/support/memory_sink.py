@@ -151,6 +151,9 @@ class MemoryReader:
     def origins(self, place: Place, name: str) -> Origins:
         raise AssertionError(f"nothing here is compacted, least of all {name}")
 
+    def records(self, place: Place, name: str) -> Sequence[str]:
+        raise AssertionError(f"nothing here is archived, least of all {name}")
+
 
 def values(place: Place, name: str) -> list[str]:
     """Return an object's rows; those of the quarantine begin with their stage."""

@@ -23,6 +23,7 @@ from tailrace.sinks.ddl.redshift import Redshift
 from tailrace.sinks.redshift import plan
 from tailrace.sinks.redshift.data_api import Warehouse
 from tailrace.sinks.redshift.files import Files
+from tailrace.sinks.redshift.filling import Views
 from tailrace.sinks.redshift.ledger import LoadLedger
 from tailrace.sinks.redshift.loader import Aim, Loader, Summary
 
@@ -30,6 +31,29 @@ URI = "s3://lake/events"
 SCHEMA, TARGET = "tailrace", "local/dev/tailrace"
 NAMED = {"WorkgroupName": "local", "Database": "dev"}
 LEASE_MS = 60_000
+
+
+CALLS = {"batch_execute_statement", "describe_statement", "execute_statement", "get_statement_result"}
+
+
+class Told:
+    """A part of which some calls are told, before and after each."""
+
+    def __init__(self, tell: Callable[[str], None], part: Any, names: set[str]) -> None:
+        self._tell, self._part, self._names = tell, part, names
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._part, name)
+        if name not in self._names:
+            return call
+
+        def told(*args: Any, **kwargs: Any) -> Any:
+            self._tell(f"before {name}")
+            out = call(*args, **kwargs)
+            self._tell(f"after {name}")
+            return out
+
+        return told
 
 
 @dataclass
@@ -76,7 +100,8 @@ class House:
     def __init__(self, store: LedgerStore | None = None, place: Place | None = None) -> None:
         self.store: LedgerStore = store or MemoryLedger()
         self.place: Place = place or MemoryPlace()
-        assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
+        if self.store.read(app_key("tailrace")) is None:
+            assert self.store.swap(app_key("tailrace"), 0, {"epoch": EPOCH}) is None
         self.service = Service(lambda url: self.place.read(url.removeprefix(URI + "/")))
         self.server = Server(self.service)
         self.clock = Watch()
@@ -118,6 +143,7 @@ class House:
             place=place or self.place,
             files=Files(place or self.place, URI, EPOCH, QUARANTINE),
             warehouse=Warehouse(api or client(self.server.url), NAMED, self.clock, patience, 60.0),
+            view=Views(ledger or self.store, place or self.place, EPOCH).of,
             clock=self.clock,
             say=lambda what, /, **facts: self.said.append((what, facts)),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import files
-from tailrace.csv_rows import LINES_MAX, Dialect, Line, Row, Rows
+from tailrace.csv_rows import LINES_MAX, AtOnce, Dialect, Line, Row, Rows
 
 COMMA = Dialect(b",", b'"', b"")
 MAX = 1000
@@ -189,3 +190,54 @@ def test_hostile_bytes_never_raise_and_chunking_changes_nothing(data: bytes, byt
         kept = b"".join(row.raw.replace(b"\n", b"").replace(b"\r", b"") for row in whole)
         long = any(row.fault and row.fault.keyword == "size" for row in whole)
         assert long or kept == data.replace(b"\n", b"").replace(b"\r", b"")
+
+
+CELL = st.text(st.sampled_from("a,;\"'\\\r\0 é§“"), max_size=6)
+LINE = st.lists(CELL | CELL.map(lambda text: '"' + text.replace('"', '""') + '"'), max_size=5).map(",".join)
+MARKS = st.sampled_from([',"', ",", ";'", '§"', ",“", '\t"', ',"\\', ' "', "\"'", "é,"])
+
+
+@given(
+    lines=st.lists(LINE | st.text(max_size=8) | LINE.map(lambda line: line + "\r"), max_size=6),
+    marks=MARKS,
+    encoding=st.sampled_from(["utf-8", "latin-1", "windows-1252"]),
+    junk=st.binary(max_size=2),
+)
+def test_a_line_read_at_once_is_what_the_careful_way_gives(
+    lines: list[str], marks: str, encoding: str, junk: bytes
+) -> None:
+    try:
+        dialect = Dialect(*(mark.encode(encoding) for mark in (*marks, "", "")[:3]))
+    except UnicodeEncodeError:
+        return
+    data = "\n".join(lines).encode(encoding, "replace") + junk
+    careful = rows(data, dialect)
+    quick = list(Rows(files._lines(io.BytesIO(data), MAX), dialect, MAX, AtOnce(dialect, encoding)))
+    assert [(one.offset, one.raw, one.fault) for one in quick] == [(one.offset, one.raw, one.fault) for one in careful]
+    for one, other in zip(quick, careful, strict=True):
+        if one.texts is None:
+            assert one.cells == other.cells
+        else:
+            assert one.texts == [cell.decode(encoding) for cell in other.cells]
+
+
+@pytest.mark.parametrize("line", [b"a,b", b'"a","b,""c"""', b'"",x\r', b'a,"b\r\x00"'])
+def test_common_lines_are_read_at_once(line: bytes) -> None:
+    assert AtOnce(COMMA, "utf-8")(line) is not None
+
+
+@pytest.mark.parametrize("line", [b'a,"b', b'"a"b', b'a"b', b"\xff", b'"a"\r\r', b'"' + b"x" * 200_000 + b'"'])
+def test_others_are_left_to_the_careful_way(line: bytes) -> None:
+    assert AtOnce(COMMA, "utf-8")(line) is None
+
+
+def test_an_escape_character_is_left_to_the_careful_way() -> None:
+    at_once = AtOnce(Dialect(b",", b'"', b"\\"), "utf-8")
+    assert (at_once(b"a\\,b"), at_once(b'"a",b')) == (None, ["a", "b"])
+
+
+def test_no_line_is_looked_at_for_long() -> None:
+    began = time.process_time()
+    for line in (b'"' * 100_000, b'"a' * 50_000, b'"",' * 33_000 + b'"', b"," * 99_999 + b'"'):
+        AtOnce(COMMA, "utf-8")(line)
+    assert time.process_time() - began < 1

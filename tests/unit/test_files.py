@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from tailrace import files
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.csv_events import Table
 from tailrace.files import Chunk, NoSuchFile, Source, UnfinishedFile, sources
 from tailrace.nouns import Reason, Record
+from tailrace.settings import Csv
 
 LINE_MAX = 100
 
@@ -310,7 +312,22 @@ def test_a_bucket_that_says_no_ends_all_and_an_object_that_does_only_itself() ->
         list(sources(["s3://bucket/in/"], lambda: Bucket(trouble=(no("NoSuchBucket", 404),)), patience))
     bucket = Bucket()
     (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
-    for code, status, said in (("AccessDenied", 403, "AccessDenied"), ("PreconditionFailed", 412, "has changed since")):
+    for code, status, said in (
+        ("AccessDenied", 403, "AccessDenied"),
+        ("PreconditionFailed", 412, "found another object there than was listed"),
+    ):
         bucket._trouble = [no(code, status)]
         with pytest.raises(UnfinishedFile, match=said):
             list(chunks(one))
+
+
+def test_of_a_gzip_that_unpacks_to_a_thousand_times_as_much_little_is_held() -> None:
+    packed = gzip.compress(b"n,t\n" + bytes(128 << 20), mtime=0)
+    assert len(packed) < 200_000
+    tracemalloc.start()
+    found = files.chunks(source(packed, "file:///a.csv.gz"), 5, 1 << 20, Table(Csv(), "event_type"))
+    (record,) = [record for chunk in found for record in chunk.records]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert record.fault is not None
+    assert peak < 16 << 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from tailrace.commit.ports import WorldDenied
 from tailrace.edition import load as load_edition
 from tailrace.files import DamagedFile, RefusedFile, Source, UnfinishedFile
 from tailrace.filing import Begun, Filing, Stopped
+from tailrace.nouns import Outcome, Record
 from tailrace.ops.clock import SystemClock
+from tailrace.rows.pipeline import Pipeline
 from tailrace.settings_load import load
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 
@@ -143,3 +146,27 @@ def test_another_dialect_does_not_go_on(work: Work) -> None:
 def test_only_csv_has_positions_of_its_own(work: Work) -> None:
     assert work.filing.positions(source(b"", "s3://b/a.jsonl.gz")) == ""
     assert work.filing.positions(source(b"", "s3://b/a.tsv.gz")) != ""
+
+
+def test_a_record_that_our_own_code_fails_on_is_alone_in_quarantine_in_the_end(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Pipeline.__call__
+
+    def fails(pipeline: Pipeline, records: Sequence[Record]) -> Outcome:
+        if any(b'"17"' in record.data for record in records):
+            raise ZeroDivisionError
+        return real(pipeline, records)
+
+    monkeypatch.setattr(Pipeline, "__call__", fails)
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            work.bring(FILE)
+            break
+        except ZeroDivisionError:
+            assert tries < 5
+    assert tries == 4
+    assert work.filing.totals(NAME) == Counts(ROWS, ROWS - 1, 1, 0)
+    assert work.said.count("poison") == 1

@@ -173,6 +173,7 @@ def test_every_check_names_a_key() -> None:
 def test_every_number_and_every_text_that_names_something_is_checked() -> None:
     free = {("stream", "retrieval"), ("kcl", "java"), ("kcl", "run_dir"), ("kcl", "quick_start")}
     free |= {("contract", "unknown_types"), ("lake", "codec"), ("lake", "avro_codec"), ("lake", "tenant_partition")}
+    free |= {("lake", "raw")}
     free |= {("verdicts", "lenient"), ("verdicts", "drop"), ("dedup", "by"), ("privacy", "anonymise_ip")}
     free |= {("enrich", key) for key in ("steps", "referers", "geo", "tenants")}
     free |= {("privacy", "keys"), ("privacy", "key"), ("routes", "json"), ("lake", "encryption"), ("lake", "kms_key")}

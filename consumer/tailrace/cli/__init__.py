@@ -52,7 +52,7 @@ class CommandModule(Protocol):
 GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
-    Command("backfill", "run", "Feed files of JSON lines or CSV through the same pipeline."),
+    Command("backfill", "run", "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."),
     Command("drops", "run", "Bring in the files that a queue of S3 event messages announces, until stopped."),
     Command("load", "run", "Bring what is committed in the lake into Redshift, each row once."),
     Command("init", "run", "Write settings and schemas that fit a sample of events."),
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except SystemExit as end:  # argparse's own ends: help, version, wrong usage
         return end.code if isinstance(end.code, int) else 2
     except Exception as error:
-        known = _sentence(error)
+        known = sentence(error)
         if known is None:
             raise
         return _say(str(error), known)
@@ -183,7 +183,8 @@ def _module(command: Command) -> CommandModule:
         ) from None
 
 
-def _sentence(error: Exception) -> int | None:
+def sentence(error: Exception) -> int | None:
+    """Return the exit status of an error that is a sentence for the person; None for a fault of the program."""
     for kind in type(error).__mro__:
         status = SENTENCES.get((kind.__module__, kind.__qualname__))
         if status is not None:

@@ -30,7 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_origins(parser, "audit what `{}` stored")
     parser.add_argument("--explain", action="store_true", help="say for each check what was compared, with numbers")
     parser.add_argument(
-        "--expired", type=int, metavar="DAYS", help="what was rejected longer ago may be gone: the quarantine expires"
+        "--expired",
+        type=int,
+        metavar="DAYS",
+        help="what came longer ago may be gone from quarantine and archive: they expire",
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def _print(report: Report, *, explain: bool) -> None:
     lines = [HEADINGS, *[_line(shard) for shard in report.shards]]
     if len(report.shards) > 1:
-        totals = [sum(column) for column in zip(*(shard.totals for shard in report.shards), strict=True)]
+        totals = [sum(column) for column in zip(*(shard.events for shard in report.shards), strict=True)]
         plans = sum(shard.chain for shard in report.shards)
         lines.append(("all", f"{plans:,}", *[f"{n:,}" for n in totals], _verdict(holds=report.holds)))
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
@@ -78,7 +81,7 @@ def _print(report: Report, *, explain: bool) -> None:
 
 
 def _line(shard: ShardReport) -> tuple[str, ...]:
-    numbers = [f"{n:,}" for n in shard.totals]
+    numbers = [f"{n:,}" for n in shard.events]
     return (shard.shard, f"{shard.chain:,}", *numbers, _verdict(holds=shard.holds))
 
 
@@ -102,7 +105,7 @@ def _sentence(report: Report) -> str:
         return "Nothing is committed yet." if report.holds else f"{findings} findings."
     if not report.holds:
         return f"{findings} findings: the lake is not what the ledger says."
-    received, stored, rejected, filtered = (sum(c) for c in zip(*(s.totals for s in report.shards), strict=True))
+    received, stored, rejected, filtered = (sum(c) for c in zip(*(s.events for s in report.shards), strict=True))
     return (
         f"{received:,} received = {stored:,} stored + {rejected:,} rejected + {filtered:,} filtered: each exactly once."
     )

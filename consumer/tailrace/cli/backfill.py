@@ -1,4 +1,4 @@
-"""`tailrace backfill`: files of JSON lines and CSV through the same pipeline. Rule: run twice, it stores once.
+"""`tailrace backfill`: files of records, and archives, through the same pipeline. Rule: run twice, it stores once.
 
 The ledger is a local file that belongs to one lake. A run that was cut off goes on where its last plan was committed.
 A file is known by its address and size: one that was stored with another size needs `--again`.
@@ -8,31 +8,34 @@ from __future__ import annotations
 
 import argparse
 import random
-import secrets
 import sys
 import time
 from collections import Counter
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
+from tailrace.archived import ShardArchive, parted
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import LedgerStore, WorldError
-from tailrace.files import NoSuchFile, Source, UnfinishedFile, sources
-from tailrace.filing import Begun, Filing
+from tailrace.commit.ports import WorldError
+from tailrace.files import NoSuchFile, RefusedFile, Source, UnfinishedFile, sources
+from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines or CSV through the same pipeline."
+HELP = "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."
 GROUP = "run"
 STREAM = "files"
+GAPS_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a file, a directory, or s3://bucket/prefix; plain or gzip"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a directory, or s3://bucket/prefix; a lake's raw/ for its archive",
     )
     parser.add_argument(
         "--again", action="store_true", help="store a file whole although it was stored with another size"
@@ -49,17 +52,20 @@ def run(args: argparse.Namespace) -> int:
         )
     try:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
-    except NoSuchFile as error:
+        plain, archives = parted(found)
+    except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
     work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet), again=args.again)
     unfinished = []
-    for source in found:
+    for source in plain:
         try:
             work.file(source)
         except UnfinishedFile as error:
             work.say(f"tailrace: {error}")
             unfinished.append(source.uri)
+    for archive in archives:
+        unfinished += work.archive(archive)
     work.sums(len(found) - len(unfinished))
     if unfinished:
         print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
@@ -110,7 +116,9 @@ class _Work:
         self._clock = SystemClock()
         edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
-        self._epoch = _epoch(settings, self._store, self._clock.now_ms())
+        told = f"the ledger {settings.ledger.path}", "set another [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
+        application = settings.kcl.application
+        self._epoch = epoch_of_files(self._store, application, settings.lake.uri, self._clock.now_ms(), told)
         self._filing = Filing(
             settings,
             edition,
@@ -204,6 +212,32 @@ class _Work:
         finally:
             step(source.size)
 
+    def archive(self, archive: ShardArchive) -> list[str]:
+        """Bring the archive of one shard in; return the addresses of files that could not be, to their end."""
+        uris = [source.uri for source in archive.sources]
+        self._progress.file(uris[0])
+        if gaps := archive.gaps():
+            plans = ", ".join(gaps[:GAPS_SHOWN])
+            more = f" and {len(gaps) - GAPS_SHOWN} more gaps" if len(gaps) > GAPS_SHOWN else ""
+            self.say(f"{archive.name}: no file of plan {plans}{more}: were they made without an archive?")
+        done = 0
+
+        def step(now: int) -> None:
+            nonlocal done
+            self._progress.step(now - done, self._line())
+            done = now
+
+        unfinished = ""
+        try:
+            self._filing.bring_archive(archive, step)
+        except UnfinishedFile as error:
+            unfinished = str(error)
+        finally:
+            step(sum(source.size for source in archive.sources))
+        for text in filter(None, (*archive.refused.values(), unfinished)):
+            self.say(f"tailrace: {text}")
+        return uris if unfinished else list(archive.refused)
+
     def _line(self) -> str:
         counts = self._counts
         return f"{counts['stored']:,} stored, {counts['rejected']:,} rejected"
@@ -223,21 +257,3 @@ class _Work:
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")
-
-
-def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
-    """Return the epoch of this ledger's file runs; made with the first, for its lake alone."""
-    from tailrace.commit.plan import app_key  # noqa: PLC0415
-    from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch  # noqa: PLC0415
-
-    key, uri = app_key(settings.kcl.application), settings.lake.uri
-    lake = uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).resolve())
-    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
-    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms, "lake": lake}
-    item = (store.read(key) or store.swap(key, 0, new) or (1, new))[1]
-    if item.get("lake", lake) != lake:
-        raise SettingsError(
-            f"the ledger {settings.ledger.path} says what is in the lake {item['lake']}, not in {lake}: set another"
-            " [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
-        )
-    return str(item["epoch"])

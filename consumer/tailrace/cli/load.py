@@ -1,6 +1,9 @@
 """`tailrace load`: what is committed goes into Redshift. Rule: run twice, at once, or killed anywhere, it loads once.
 
-Exit status: 0 all of it is there, 1 something could not be loaded, 2 wrong usage, 75 another loader is at work.
+What the stream brought and what `drops` brought are two epochs, each with a ledger item and a lease of its own.
+
+Exit status: 0 all of it is there, 1 something could not be loaded, 2 wrong usage, 75 another loader is at work, or a
+service stayed away.
 """
 
 from __future__ import annotations
@@ -11,14 +14,19 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
+from tailrace.cli.once import add_metrics, told
+from tailrace.cli.selection import add_origins
+from tailrace.commit.committed import QUARANTINE, shards_of
 from tailrace.commit.patience import Patience
-from tailrace.commit.stores import ledger_of
+from tailrace.commit.plan import app_key
+from tailrace.commit.ports import LedgerStore
+from tailrace.commit.stores import Origin, ledger_of, origin_of
 from tailrace.edition import load
-from tailrace.ops import aws, logs, metrics
+from tailrace.kcl.preflight import lake_name
+from tailrace.ops import aws, logs
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.ddl.model import names
@@ -26,45 +34,84 @@ from tailrace.sinks.lake.places import S3, place_of
 from tailrace.sinks.redshift import plan
 from tailrace.sinks.redshift.data_api import CONNECTIONS, Failed, Warehouse
 from tailrace.sinks.redshift.files import Files
-from tailrace.sinks.redshift.ledger import LoadLedger
+from tailrace.sinks.redshift.filling import Views
+from tailrace.sinks.redshift.ledger import LoadLedger, Occupied
 from tailrace.sinks.redshift.loader import Aim, Loader, Summary
 
 NAME = "load"
 HELP = "Bring what is committed in the lake into Redshift, each row once."
 GROUP = "run"
+OCCUPIED: Final = 75
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--files", action="store_true", help="load what `backfill` stored, by its local ledger")
+    add_origins(parser, "load only what `{}` stored")
     parser.add_argument(
         "--take-over", action="store_true", help="do not wait for the lease of a loader that was killed; always safe"
     )
+    parser.add_argument(
+        "--accept-missing", action="store_true", help="pass over objects that are gone for good; what was is noted"
+    )
     parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Load; return the exit status."""
+    done = Summary()
+    with told(NAME, args.metrics) as report:
+        try:
+            report.status = _run(args, done)
+        finally:
+            report.problems = len(done.problems)
+            counts = {"landed": done.rows, "rejected": done.rejected, "missing": done.missing}
+            report.rows = {kind: rows.total() for kind, rows in counts.items()}
+    return report.status
+
+
+def _run(args: argparse.Namespace, done: Summary) -> int:
     settings: Settings = args.settings
     logs.configure(settings.logs.format, settings.logs.level)
     target = target_of(settings)
     if not settings.lake.uri.startswith(S3):
         raise SettingsError(f"[lake] uri: found {settings.lake.uri!r}, expected s3://bucket/prefix: COPY reads from S3")
-    ledger = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(ledger, settings.kcl.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
+    found = list(_epochs(args, settings))
+    if not found:
+        known = origin_of(settings, files=args.files, drops=args.drops).application
+        print(f"tailrace: the ledger knows no application `{known}`", file=sys.stderr)
         return 2
-    loader = loader_of(settings, epoch, ledger, target, takes_over=args.take_over)
-    try:
-        done = loader.run(shards_of(ledger, epoch, "" if args.files else settings.stream.name))
-    except Failed as error:
-        print(f"tailrace: Redshift: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+    occupied = []
+    for origin, ledger, epoch in found:
+        loader = loader_of(args, epoch, ledger, target, done)
+        try:
+            loader.run(shards_of(ledger, epoch, origin.stream))
+        except Occupied as error:
+            occupied.append(error)
+        except Failed as error:
+            done.problems.append(f"Redshift: {' '.join(str(error).split())}")
     print(json.dumps(_plain(done)) if args.json else _text(done))
-    for problem in done.problems:
+    for problem in (*done.problems, *occupied):
         print(f"tailrace: {problem}", file=sys.stderr)
-    return 1 if done.problems else 0
+    return 1 if done.problems else OCCUPIED if occupied else 0
+
+
+def _epochs(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[Origin, LedgerStore, str]]:
+    """Yield whose rows are loaded: what the stream and the drops brought, unless one of them is asked for."""
+    asked = [(args.files, args.drops)] if args.files or args.drops else [(False, False), (False, True)]
+    ledger = ledger_of(settings, file_run=args.files)
+    for files, drops in asked:
+        origin = origin_of(settings, files=files, drops=drops)
+        found = ledger.read(app_key(origin.application))
+        if found is None:
+            continue
+        here = lake_name(settings.lake.uri)
+        if (lake := found[1].get("lake", here)) == here:
+            yield origin, ledger, str(found[1]["epoch"])
+        elif len(asked) == 1 or not drops:
+            raise SettingsError(f"[lake] uri: found {here}, expected {lake}, where `{origin.application}` stores")
+        else:
+            print(f"tailrace: left out: what `drops` stored in {lake}, another lake", file=sys.stderr)
 
 
 def target_of(settings: Settings) -> dict[str, str]:
@@ -84,13 +131,19 @@ def target_of(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def loader_of(settings: Settings, epoch: str, store: Any, target: Mapping[str, str], *, takes_over: bool) -> Loader:
+def loader_of(
+    args: argparse.Namespace, epoch: str, store: LedgerStore, target: Mapping[str, str], done: Summary
+) -> Loader:
     """Build a loader and all its parts."""
+    settings: Settings = args.settings
     chosen, clock, book = settings.redshift, SystemClock(), load(settings).book
     place, rng = place_of(settings), random.Random()  # noqa: S311 - jitter between retries
 
     def patience() -> Patience:
         return Patience(clock, settings.world.patience_s, rng.random)
+
+    def say(what: str, /, **facts: object) -> None:
+        logs.get(NAME).info(what, **facts)
 
     client = aws.client(
         "redshift-data",
@@ -109,7 +162,8 @@ def loader_of(settings: Settings, epoch: str, store: Any, target: Mapping[str, s
         load_bytes=chosen.load_bytes,
         lease_ms=int(chosen.lease_s * 1000),
         holder=f"{socket.gethostname()}-{os.getpid()}-{clock.now_ms()}",
-        takes_over=takes_over,
+        takes_over=args.take_over,
+        accepts_missing=args.accept_missing,
     )
     return Loader(
         aim,
@@ -117,29 +171,11 @@ def loader_of(settings: Settings, epoch: str, store: Any, target: Mapping[str, s
         place=place,
         files=Files(place, settings.lake.uri, epoch, book.tables()[QUARANTINE]),
         warehouse=Warehouse(client, target, clock, patience, chosen.timeout_s),
+        view=Views(store, place, epoch).of,
         clock=clock,
-        say=Told(),
+        say=say,
+        summary=done,
     )
-
-
-class Told:
-    """Told of everything: one log line each, and the metrics."""
-
-    def __init__(self) -> None:
-        self._log = logs.get("load")
-
-    def __call__(self, what: str, /, **facts: object) -> None:
-        self._log.info(what, **facts)
-        if what == "loaded":
-            metrics.LOADS.labels("landed").inc()
-            metrics.LOAD_ROWS.inc(int(str(facts["rows"])))
-            rejected: Any = facts["rejected"]
-            for keyword, rows in rejected.items():
-                metrics.LOAD_REJECTS.labels(keyword).inc(rows)
-        elif what == "load failed":
-            metrics.LOADS.labels("failed").inc()
-        if "seconds" in facts:
-            metrics.LOAD_SECONDS.observe(float(str(facts["seconds"])))
 
 
 def _plain(done: Summary) -> dict[str, object]:
@@ -147,6 +183,7 @@ def _plain(done: Summary) -> dict[str, object]:
         "loads": done.loads,
         "rows": dict(done.rows),
         "rejected": dict(done.rejected),
+        "missing": dict(+done.missing),
         "left_out": dict(done.left_out),
         "found": done.found,
         "problems": done.problems,
@@ -154,11 +191,12 @@ def _plain(done: Summary) -> dict[str, object]:
 
 
 def _text(done: Summary) -> str:
-    lines = [done.found] if done.found else []
+    lines = [*done.found]
     lines += [f"{table:<40}{rows:>12,}" for table, rows in sorted(done.rows.items())]
     lines += [f"left out: {n:,} objects of {table}: no schema makes that table" for table, n in done.left_out.items()]
     if done.rejected:
         why = ", ".join(f"{n:,} {keyword}" for keyword, n in done.rejected.most_common())
         lines.append(f"to the warehouse's quarantine, since its columns do not hold them: {why}")
+    lines += [f"passed over, gone for good: {rows:,} rows of {table}" for table, rows in (+done.missing).items()]
     total = f"{done.rows.total():,} rows in {done.loads:,} transactions"
     return "\n".join([*lines, total if done.loads else "Nothing to load."])

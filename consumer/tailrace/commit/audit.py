@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from tailrace.commit import audit_archive
 from tailrace.commit.audit_compacted import Contents, Outputs, Reader
 from tailrace.commit.audit_report import Finding, Report, ShardReport
 from tailrace.commit.audit_strays import strays
 from tailrace.commit.committed import (
+    ARCHIVE,
     QUARANTINE,
     CommitFile,
     CommitFileError,
@@ -27,9 +29,10 @@ from tailrace.commit.committed import (
     shards_of,
     told_once,
 )  # fmt: skip
-from tailrace.commit.compacted import NOTHING, chains_of, view_of
+from tailrace.commit.compacted import Whole, tables_of, whole_of, wrong_folds
+from tailrace.commit.compaction import TableItem
 from tailrace.commit.plan import Counts, PositionsDigest
-from tailrace.commit.ports import LedgerStore, Place
+from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
 
 READ_BYTES = 8 * 1024 * 1024
@@ -42,8 +45,10 @@ CHECKS: Mapping[str, str] = {
     "objects": "every object that a commit file names is there, with its bytes and its SHA-256, or is replaced",
     "rows": "the objects' rows, counted, are what the commit file says; events are `stored`, quarantine is `rejected`; "
     "what a folder has in two formats is the same rows in the same order, and counts once",
-    "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records",
-    "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals",
+    "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records; "
+    "so are the archive's, where it is on",
+    "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals; where the "
+    "archive is on, a plan's records are archived",
     "strays": "no object with rows lies in the lake that no committed or open plan names",
 }
 
@@ -53,24 +58,30 @@ def audit(
 ) -> Report:
     """Compare the ledger, the commit files and the objects of every shard; then look for what none of them names.
 
-    Objects of the quarantine from days before `expired_before` (YYYY-MM-DD) may be gone: they are counted in a note.
-    What a compaction replaces meanwhile is looked at once more.
+    Objects of the quarantine and the archive from days before `expired_before` (YYYY-MM-DD) may be gone: they are
+    counted in a note. What a compaction replaces meanwhile is looked at once more.
     """
     while True:
-        compacted = chains_of(ledger, epoch)
+        items = tables_of(ledger, epoch)
         report = _once(ledger, place, reader, epoch, stream, expired_before)
-        if report.holds or chains_of(ledger, epoch) == compacted:
+        if report.holds or _chains(tables_of(ledger, epoch)) == _chains(items):
             return report
+
+
+def _chains(items: Mapping[str, TableItem]) -> Mapping[str, int]:
+    return {table: item.chain for table, item in items.items()}
 
 
 def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str, expired_before: str) -> Report:
     report = Report(epoch, [], [], [])
     named: set[int] = set()
+    items = tables_of(ledger, epoch)  # before the shards
     try:
-        view = view_of(ledger, place, epoch)
+        view = whole_of(place, epoch, items)
+        report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items, view))
     except CommitFileError as error:
         report.findings.append(Finding("commits", str(error)))
-        view = NOTHING
+        view = Whole()
     outputs = Outputs(place, reader, view, partial(_expired, place, expired_before))
     shards = list(shards_of(ledger, epoch, stream))
     for shard in shards:
@@ -134,7 +145,10 @@ class _ShardAudit:
         item = self._shard.item
         if self._expired:
             rows = sum(entry.rows for entry in told_once(self._expired))
-            self.report.notes.append(f"{len(self._expired)} objects of the quarantine with {rows:,} rows have expired")
+            what = f"{len(self._expired)} objects of the quarantine or the archive with {rows:,} rows have expired"
+            self.report.notes.append(what)
+        if item.totals.archived:
+            self.report.notes.append(f"{item.totals.archived:,} records are archived as they came")
         if item.plan is not None:
             self.report.notes.append(
                 f"chain {item.plan.chain} is open: {item.plan.records} records up to {_where(item.plan.last)}"
@@ -151,13 +165,14 @@ class _ShardAudit:
         if chain == self._shard.item.chain:
             committed = self._shard.item.committed_generation
             self._same("commits", f"chain {chain}: its generation against the ledger", facts.generation, committed)
-        counts = Counts(facts.received, facts.stored, facts.rejected, facts.filtered)
+        counts = Counts(facts.received, facts.stored, facts.rejected, facts.filtered, facts.archived)
         self._law(f"chain {chain}", counts)
         self._sums = self._sums.plus(counts)
         self._records += facts.records
-        before = len(self._expired)
         moved = [entry for entry in found.objects if self._replaced(chain, entry)]
-        own = [entry for entry in found.objects if entry not in moved]
+        own, archived = audit_archive.parted([entry for entry in found.objects if entry not in moved])
+        self._archive(chain, facts, archived)
+        before = len(self._expired)
         whole = tuple(entry for entry in own if self._object(chain, entry))
         expired = self._expired[before:]
         if len(whole) + len(expired) == len(own):
@@ -200,6 +215,21 @@ class _ShardAudit:
         self._same("objects", f"chain {chain}: bytes of {entry.name}", length, entry.bytes)
         self._same("objects", f"chain {chain}: SHA-256 of {entry.name}", digest, entry.sha256)
         return (length, digest) == (entry.bytes, entry.sha256)
+
+    def _archive(self, chain: int, facts: CommitFacts, entries: Sequence[StoredObject]) -> None:
+        """Compare what is archived of a plan with its records."""
+        held = [audit_archive.counted(facts)]
+        before = len(self._expired)
+        whole = [entry for entry in entries if self._object(chain, entry)]
+        expired = self._expired[before:]
+        if len(whole) + len(expired) == len(entries):
+            rows = sum(entry.rows for entry in expired)
+            try:
+                held += audit_archive.compared(self._place, self._reader, facts, whole, rows)
+            except (ValueError, FileNotFoundError) as error:
+                self._find("rows", f"chain {chain}: its archive cannot be read: {error}")
+        for one in held:
+            self._same(one.check, f"chain {chain}: {one.what}", one.ours, one.theirs)
 
     def _contents(self, chain: int, found: CommitFile, expired: int, moved: Sequence[StoredObject]) -> None:
         """Compare a plan's rows with its commit file and its range; `expired` rows are not there."""
@@ -313,7 +343,7 @@ def _outputs(place: Place, report: Report, outputs: Outputs) -> set[int]:
 
 def _old(entry: StoredObject, expired_before: str) -> bool:
     day = DAY.search(entry.name)
-    return entry.table == QUARANTINE and day is not None and day["day"] < expired_before
+    return entry.table in {QUARANTINE, ARCHIVE} and day is not None and day["day"] < expired_before
 
 
 def _expired(place: Place, expired_before: str, entry: StoredObject) -> bool:

@@ -31,6 +31,11 @@ class ShardReport(NamedTuple):
     def holds(self) -> bool:
         return not self.findings
 
+    @property
+    def events(self) -> tuple[int, ...]:
+        """Received, stored, rejected, filtered: the archive holds records, and is no part of the sum."""
+        return tuple(self.totals.events.values())
+
 
 class Report(NamedTuple):
     """The whole lake."""

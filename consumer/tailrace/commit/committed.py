@@ -14,6 +14,7 @@ from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import LAKE, Identity
 
 QUARANTINE = "quarantine"  # the table of what was rejected
+ARCHIVE = "raw"  # the table of records as they came, which are no rows of events
 VERSION = 1
 SUFFIXES = (".parquet", ".avro")  # of objects with rows; where several hold the same rows, the first is read
 
@@ -53,6 +54,7 @@ def decode(data: bytes) -> CommitFile:
         if raw["version"] != VERSION:
             message = f"version {raw['version']} of the commit file is not known here"
             raise CommitFileError(message)
+        raw.setdefault("archived", 0)  # written before there was an archive
         facts = CommitFacts(**{field: raw[field] for field in CommitFacts._fields})
         objects = tuple(
             StoredObject(**{field: entry[field] for field in StoredObject._fields}) for entry in raw["objects"]

@@ -112,6 +112,7 @@ class CommitFacts(NamedTuple):
     rejected: int
     filtered: int
     digests: Mapping[str, str]  # code, book
+    archived: int = 0  # records kept as they came
 
 
 class Say(Protocol):

@@ -25,11 +25,7 @@ class Archive:
     def __init__(self, client: Any, uri: str) -> None:
         self._client = client
         self._bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-
-    def holds(self, file: Announced) -> bool:
-        """Is it an archived file? Where the prefix announces its objects too, none is brought in again."""
-        return file.bucket == self._bucket and bool(self._prefix) and file.key.startswith(self._prefix)
+        self._prefix = prefix.strip("/") + "/"
 
     def name(self, file: Announced) -> str:
         """Return the copy's key."""

@@ -1,10 +1,13 @@
 """What a message of the queue says. Rule: any text is told apart, none raises.
 
 S3 sends event messages (`Records`) and, when a notification is set up, one test message. SNS wraps them as text.
+EventBridge sends one event a message, with the object in `detail`, and its key as it is.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -14,9 +17,18 @@ import orjson
 
 TEST: Final = "s3:TestEvent"
 CREATED: Final = "ObjectCreated:"
+BRIDGE_SOURCE: Final = "aws.s3"
+BRIDGE_CREATED: Final = "Object Created"
+FOLDER: Final = "a folder's mark"
+NO_MESSAGE: Final = "it is no event message of S3"
 WRAPS_MAX: Final = 2
 NAME_CHARS_MAX: Final = 64
 SIZE_MAX: Final = 2**63 - 1
+KEY_BYTES_MAX: Final = 1024
+IN_RECORDS: Final = ("eTag", "versionId", unquote_plus)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_ETAG: Final = re.compile(r"[!#-~]{1,256}")  # it becomes a header
+_VERSION: Final = re.compile(r"[!-~]{0,1024}")
 
 
 class Announced(NamedTuple):
@@ -32,6 +44,11 @@ class Announced(NamedTuple):
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def folder(self) -> bool:
+        """Is it no file, but the mark that a console leaves for a folder?"""
+        return self.key.endswith("/") and not self.size
 
     @property
     def shard(self) -> str:
@@ -54,24 +71,30 @@ def told(body: str) -> Told:
     value = _unwrapped(body)
     if value is None:
         return Told(wrong="it is no JSON")
-    if isinstance(value, dict) and value.get("Event") == TEST:
+    if not isinstance(value, dict):
+        return Told(wrong=NO_MESSAGE)
+    if value.get("Event") == TEST:
         return Told(test=True)
-    records = value.get("Records") if isinstance(value, dict) else None
-    if not isinstance(records, list):
-        return Told(wrong="it is no event message of S3")
+    if value.get("source") == BRIDGE_SOURCE:
+        return _of_bridge(value)
+    records = value.get("Records")
+    return _of_records(records) if isinstance(records, list) and records else Told(wrong=NO_MESSAGE)
+
+
+def _of_records(records: list[Any]) -> Told:
     files: dict[str, Announced] = {}
     ignored: list[str] = []
     wrong = 0
     for record in records:
         name = record.get("eventName") if isinstance(record, dict) else None
         created = isinstance(name, str) and name.removeprefix("s3:").startswith(CREATED)
-        found = _announced(record) if created else None
+        found = _announced(record.get("s3"), record.get("eventTime"), *IN_RECORDS) if created else None
         if isinstance(name, str) and not created:
             ignored.append(name[:NAME_CHARS_MAX])
         elif found is None:
             wrong += 1
-        elif found.key.endswith("/") and not found.size:
-            ignored.append("a folder's mark")
+        elif found.folder:
+            ignored.append(FOLDER)
         else:
             files.setdefault(f"{found.shard} {found.version}", found)
     said = f"{wrong} of its {len(records)} records name no object, or not its size and ETag" if wrong else ""
@@ -92,20 +115,34 @@ def _unwrapped(body: str) -> Any:
     return value
 
 
-def _announced(record: dict[str, Any]) -> Announced | None:
-    s3 = record.get("s3")
-    bucket, entry = (s3.get("bucket"), s3.get("object")) if isinstance(s3, dict) else (None, None)
+def _of_bridge(value: dict[str, Any]) -> Told:
+    """Read an event of EventBridge."""
+    name = value.get("detail-type")
+    if isinstance(name, str) and name != BRIDGE_CREATED:
+        return Told(ignored=(name[:NAME_CHARS_MAX],))
+    found = _announced(value.get("detail"), value.get("time"), "etag", "version-id")
+    if name != BRIDGE_CREATED or found is None:
+        return Told(wrong="its detail names no object, or not its size and ETag")
+    return Told(ignored=(FOLDER,)) if found.folder else Told((found,))
+
+
+def _announced(
+    about: object, at: object, etag: str, version: str, key_of: Callable[[str], str] = str
+) -> Announced | None:
+    """Return what `bucket` and `object` say, whose members have these names; None for what S3 cannot have."""
+    bucket, entry = (about.get("bucket"), about.get("object")) if isinstance(about, dict) else (None, None)
     if not (isinstance(bucket, dict) and isinstance(entry, dict)):
         return None
-    size, version = entry.get("size"), entry.get("versionId")
-    texts = [bucket.get("name"), entry.get("key"), entry.get("eTag"), version or ""]
+    size = entry.get("size")
+    texts = [bucket.get("name"), entry.get("key"), entry.get(etag), entry.get(version) or ""]
     if not all(isinstance(text, str) for text in texts) or type(size) is not int or not 0 <= size <= SIZE_MAX:
         return None
-    name, key, etag, version = map(str, texts)
-    key, etag = unquote_plus(key), etag.strip('"')
-    if not (name and key and etag) or "\ufffd" in key:
+    name, key, tag, kept = map(str, texts)
+    key, tag = key_of(key), tag.strip('"')
+    good = key and "\ufffd" not in key and len(key.encode()) <= KEY_BYTES_MAX
+    if not (good and _BUCKET.fullmatch(name) and _ETAG.fullmatch(tag) and _VERSION.fullmatch(kept)):
         return None
-    return Announced(name, key, size, etag, "" if version == "null" else version, _ms(record.get("eventTime")))
+    return Announced(name, key, size, tag, "" if kept == "null" else kept, _ms(at))
 
 
 def _ms(text: object) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 
-EXTENSIONS = 3  # in the time that a message is kept from others
+EXTENSIONS: Final = 3  # in the time that a message is kept from others
+TOO_LATE: Final = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue"})  # of a message not ours any more
 
 
 class Message(NamedTuple):
@@ -20,6 +21,8 @@ class Message(NamedTuple):
 
     body: str
     receipt: str
+    sent_ms: int = 0  # 0: not said
+    times: int = 1  # that it was received, about
 
 
 class Queue(Protocol):
@@ -49,10 +52,15 @@ class SqsQueue:
                 MaxNumberOfMessages=1,  # others are free to take the next
                 VisibilityTimeout=self._visibility_s,
                 WaitTimeSeconds=self._wait_s,
+                AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             ),
         )
         found = answer.get("Messages", ())
-        return Message(found[0]["Body"], found[0]["ReceiptHandle"]) if found else None
+        if not found:
+            return None
+        said = found[0].get("Attributes", {})
+        times = int(said.get("ApproximateReceiveCount", 1))
+        return Message(found[0]["Body"], found[0]["ReceiptHandle"], int(said.get("SentTimestamp", 0)), times)
 
     def hide(self, receipt: str, seconds: int) -> None:
         self._asked(
@@ -63,9 +71,13 @@ class SqsQueue:
         )
 
     def delete(self, receipt: str) -> None:
-        self._asked(
-            "delete a message of", lambda: self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
-        )
+        try:
+            self._asked(
+                "delete a message of", lambda: self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+            )
+        except WorldDenied as error:
+            if not isinstance(error.__cause__, ClientError) or aws.code(error.__cause__) not in TOO_LATE:
+                raise  # else it went to somebody else, or comes again, and nothing is left to do
 
     def _asked(self, verb: str, call: Callable[[], Any]) -> Any:
         try:
@@ -76,7 +88,7 @@ class SqsQueue:
 
 @contextmanager
 def kept(
-    queue: Queue, receipt: str, visibility_s: int, every_s: float, trouble: Callable[[str], None]
+    queue: Queue, receipt: str, visibility_s: int, every_s: float, trouble: Callable[[WorldError | WorldDenied], None]
 ) -> Iterator[None]:
     """Keep a message from others for as long as the block takes. SQS itself ends it after 12 hours."""
     over = threading.Event()
@@ -85,8 +97,8 @@ def kept(
         while not over.wait(every_s):
             try:
                 queue.hide(receipt, visibility_s)
-            except (WorldError, WorldDenied) as error:  # at worst somebody else takes the file over
-                trouble(str(error))
+            except (WorldError, WorldDenied) as error:
+                trouble(error)
 
     thread = threading.Thread(target=beat, name="keep-message", daemon=True)
     thread.start()

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.nouns import Outcome, Rows
-from tailrace.schema.book import QUARANTINE
+from tailrace.schema.book import RESERVED
 
 DUPLICATE: Final = "duplicate"
 REDRIVEN: Final = "redriven"
@@ -102,7 +102,7 @@ def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:
     stored = outcome.stored_by_type.copy()
     elsewhere: dict[str, str] = {}
     for part in outcome.rows:
-        if part.table is QUARANTINE:
+        if part.table.name in RESERVED:
             rows.append(part)
             continue
         batch, out = _parted(part.batch, repeated)
@@ -139,7 +139,7 @@ def _parted(batch: pa.RecordBatch, repeated: Mapping[str, str]) -> tuple[pa.Reco
 
 def _stored(rows: Sequence[Rows]) -> Iterable[pa.RecordBatch]:
     for part in rows:
-        if part.table is not QUARANTINE:
+        if part.table.name not in RESERVED:
             yield part.batch
             yield from part.sent.values()
 

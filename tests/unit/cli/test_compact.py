@@ -40,8 +40,10 @@ def test_what_it_does_and_what_it_says(lake: SmallLake, capsys: pytest.CaptureFi
     assert "quarantine/dt=2027-01-15/stage=parse: 5 files" in said
     assert "10 files of 0.0 MiB would become 2" in said
     assert not lake.objects("_compactions")
-    assert ask(lake, compact) == 0
+    told = lake.root.parent / "compact.prom"
+    assert ask(lake, compact, "--metrics", str(told)) == 0
     assert "10 files of 0.0 MiB became 2: 254 rows" in capsys.readouterr().out
+    assert 'tailrace_run_rows{command="compact",kind="compacted"} 254.0\n' in told.read_text()
     assert ask(lake, compact) == 0
     assert "0 files" in capsys.readouterr().out
 

@@ -92,7 +92,7 @@ def store_rows(lake: SmallLake, shard: str, chain: int, change: Callable[[pa.Tab
 def test_a_whole_lake_holds_and_every_check_compared_something(lake: SmallLake) -> None:
     report = audited(lake)
     assert report.holds, texts(report)
-    assert [(s.shard, s.chain, *s.totals) for s in report.shards] == [
+    assert [(s.shard, s.chain, *s.events) for s in report.shards] == [
         ("shard-0", 3, 179, 161, 18, 0),
         ("shard-1", 2, 75, 67, 8, 0),
     ]

@@ -63,12 +63,40 @@ def test_what_sns_wraps_is_unwrapped() -> None:
     assert told(json.dumps({"Type": "Notification", "Message": inner})) == Told((FILE,))
 
 
+def bridge(key: str = "in/a+b%2B ü.csv", name: str = "Object Created", **more: Any) -> str:
+    entry = {"key": key, "size": 3, "etag": "e1", "version-id": "v7", "sequencer": "1"} | more
+    detail = {"version": "0", "bucket": {"name": "b"}, "object": entry, "reason": "PutObject"}
+    return json.dumps({"source": "aws.s3", "time": "2026-01-31T00:00:01Z", "detail-type": name, "detail": detail})
+
+
+def test_what_eventbridge_sends_names_the_same_file() -> None:
+    (found,) = told(bridge("in/a.csv")).files
+    assert found == FILE._replace(version="v7", event_ms=1_769_817_601_000)
+    assert found.shard == FILE.shard
+    assert told(json.dumps({"Type": "Notification", "Message": bridge("in/a.csv")})).files == (found,)
+
+
+def test_keys_of_eventbridge_are_as_they_are() -> None:
+    assert told(bridge()).files[0].key == "in/a+b%2B ü.csv"
+
+
+def test_other_events_of_eventbridge_are_told_apart() -> None:
+    assert told(bridge(name="Object Deleted")) == Told(ignored=("Object Deleted",))
+    assert told(bridge("in/", size=0)) == Told(ignored=("a folder's mark",))
+    for broken in (bridge(size="3"), bridge(etag=None), '{"source": "aws.s3"}', '{"source": "aws.s3", "detail": 3}'):
+        assert told(broken) == Told(wrong="its detail names no object, or not its size and ETag")
+
+
+def test_a_key_may_be_longer_while_it_is_encoded() -> None:
+    assert len(said(record("%C3%BC" * 512)).files[0].key) == 512
+
+
 @pytest.mark.parametrize("body", ["", "hello", "{", "\ud800", '{"Message": "x"}'])
 def test_what_is_no_json_is_told(body: str) -> None:
     assert told(body) == Told(wrong="it is no JSON")
 
 
-@pytest.mark.parametrize("body", ["1", "[]", "{}", '{"Records": 3}', '{"detail": {}}'])
+@pytest.mark.parametrize("body", ["1", "[]", "{}", '{"Records": 3}', '{"Records": []}', '{"detail": {}}'])
 def test_what_is_no_message_of_s3_is_told(body: str) -> None:
     assert told(body) == Told(wrong="it is no event message of S3")
 
@@ -82,10 +110,15 @@ def test_a_record_without_its_object_is_told_and_the_others_count() -> None:
         record(size=2**63),
         record(eTag=None),
         record("%FF"),
+        record("k" * 1025),
+        record(eTag="e\r\nX-Header: 1"),
+        record(eTag="é"),
+        record(versionId="v 1"),
+        record() | {"s3": {"bucket": {"name": "no bucket/at all"}, "object": record()["s3"]["object"]}},
     ]
     found = said(*broken, record())
     assert found.files == (FILE,)
-    assert found.wrong == "7 of its 8 records name no object, or not its size and ETag"
+    assert found.wrong == "12 of its 13 records name no object, or not its size and ETag"
 
 
 def test_a_time_that_is_none_is_zero() -> None:
@@ -93,12 +126,10 @@ def test_a_time_that_is_none_is_zero() -> None:
     assert said(odd).files[0].event_ms == 0
 
 
+NAMES = ["Records", "Message", "eventName", "s3", "object", "bucket", "key", "source", "detail", "detail-type"]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["Records", "Message", "eventName", "s3", "object", "bucket", "key"]), inner)
-    ),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("aws.s3"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
     max_leaves=12,
 )
 

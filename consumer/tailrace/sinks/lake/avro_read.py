@@ -106,15 +106,22 @@ class Block(NamedTuple):
             wanted = list(columns)
         places = dict(zip(originals(self.schema), self.schema["fields"], strict=True))
         part = {**self.schema, "fields": [places[name] for name in wanted]}
+        return pa.Table.from_pylist(self._values(part), columns_of(part)).rename_columns(wanted)
+
+    def values(self) -> list[dict[str, Any]]:
+        """Return the rows as values under the names that Avro has for them; times are numbers. Raises as `read`."""
+        return self._values(self.schema)
+
+    def _values(self, part: Mapping[str, Any]) -> list[dict[str, Any]]:
         source = io.BytesIO(self.unpack(self.container.packed(self.start, self.length)))
         whole, asked = _parsed(self.schema), _parsed(part)
         try:
-            rows = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
+            rows: list[Any] = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
         except (EOFError, LookupError, ArithmeticError, TypeError) as error:
             raise ValueError(f"the block that starts at byte {self.start} cannot be read: {error!r}") from None
         if source.read(1):
             raise ValueError(f"the block that starts at byte {self.start} has more than its {self.rows} rows")
-        return pa.Table.from_pylist(rows, columns_of(part)).rename_columns(wanted)
+        return rows
 
 
 def _parsed(schema: Mapping[str, Any]) -> Any:

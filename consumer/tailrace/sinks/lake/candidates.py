@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from tailrace.commit.audit_strays import STEM
-from tailrace.commit.committed import CommitFile, CommitFileError, Shard, decode
+from tailrace.commit.committed import ARCHIVE, CommitFile, CommitFileError, Shard, decode
 from tailrace.commit.compacted import View
 from tailrace.commit.compaction import INPUTS_MAX, Input
 from tailrace.commit.plan import commit_name
@@ -41,10 +41,11 @@ def ends(folder: str) -> datetime | None:
 
 
 def tables(place: Place, closed_before: datetime) -> Iterator[tuple[str, Iterator[tuple[str, list[str]]]]]:
-    """Yield each table with its closed folders, each with the names in it. Use one before the next."""
+    """Yield each table of rows with its closed folders, each with the names in it. Use one before the next."""
     names = (name for name, _ in place.names("") if not name.startswith("_") and "/" in name)
     for table, of in groupby(names, table_of):
-        yield table, _closed(of, closed_before)
+        if table != ARCHIVE:
+            yield table, _closed(of, closed_before)
 
 
 def _closed(names: Iterable[str], closed_before: datetime) -> Iterator[tuple[str, list[str]]]:
@@ -63,14 +64,18 @@ class Committed:
         self._place = place
 
     def live(self, names: Iterable[str], view: View) -> Iterator[Input]:
-        """Yield those of the names that hold committed rows themselves."""
-        ours = {
-            entry.name: Input(entry.name, entry.rows, entry.bytes, entry.sha256, one.chain, one.generation)
-            for one, entry in view.outputs()
-        }
+        """Yield those of a folder's names that hold committed rows themselves."""
+        ours: dict[str, Input] | None = None
         for name in names:
+            if view.replaced(name):
+                continue
+            if ours is None:
+                ours = {
+                    entry.name: Input(entry.name, entry.rows, entry.bytes, entry.sha256, one.chain, one.generation)
+                    for one, entry in view.outputs(name.rpartition("/")[0])
+                }
             found = ours.get(name) or self._planned(name)
-            if found is not None and not view.replaced(name):
+            if found is not None:
                 yield found
 
     def _planned(self, name: str) -> Input | None:

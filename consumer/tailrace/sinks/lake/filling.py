@@ -40,7 +40,7 @@ class LakeSink(NamedTuple):
     def of(cls, lake: Lake, tables: Mapping[str, Table], envelope: pa.Schema) -> LakeSink:
         """Return the sink that the settings describe."""
         return cls(
-            Layout(lake.past_days, lake.future_hours, lake.tenant_partition),
+            Layout(lake.past_days, lake.future_hours, lake.tenant_partition, lake.late_hours),
             format_of(lake),
             tables,
             envelope,

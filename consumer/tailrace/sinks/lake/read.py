@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tailrace.commit.audit_compacted import Contents
-from tailrace.commit.committed import CommitFile, Shard, StoredObject, commits_of, told_once
+from tailrace.commit.committed import ARCHIVE, CommitFile, Shard, StoredObject, commits_of, told_once
 from tailrace.commit.compacted import NOTHING, View
 from tailrace.commit.ports import CommitFacts, Place
 from tailrace.nouns import SEQUENCE_DIGITS, SUB_DIGITS, mark
 from tailrace.sinks.lake.groups import Group, opened
 
 EVENT_ID, ROW_ID, POSITION, SHARD = "event_id", "row_id", "position", "shard"
+SEQUENCE, SUB = "sequence", "sub"  # of the archive's rows
 MARK = "mark"
 _ROW_ID_FORM = re.compile(r"[0-9a-f]{32}")
 
@@ -53,6 +54,18 @@ class LakeReader:
         with place.open(name) as source, opened(name, source) as groups:
             found = [group.read([SHARD, ROW_ID, POSITION]).select([SHARD, ROW_ID, POSITION]) for group in groups]
         return Origins.of(found)
+
+    def records(self, place: Place, name: str) -> Sequence[str]:
+        """Return the position of every record in an object of the archive."""
+        out: list[str] = []
+        with place.open(name) as source, opened(name, source) as groups:
+            for group in groups:
+                found = group.read([SEQUENCE, SUB])
+                if any(column.null_count for column in found.columns):
+                    raise ValueError("records without a position")
+                pairs = zip(found[SEQUENCE].to_pylist(), found[SUB].to_pylist(), strict=True)
+                out += [f"{sequence}/{sub}" for sequence, sub in pairs]
+        return out
 
 
 class Origins(NamedTuple):
@@ -131,7 +144,7 @@ class Search:
                 yield from self._object(entry, self._plans[entry.name])
 
     def _plan(self, commit: CommitFile) -> Iterator[Found]:
-        for entry in told_once(commit.objects):
+        for entry in told_once(one for one in commit.objects if one.table != ARCHIVE):
             holder = self._view.holder(entry.name)
             if holder is None:
                 yield from self._object(entry, [commit.facts])

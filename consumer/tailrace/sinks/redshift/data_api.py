@@ -13,14 +13,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.patience import Patience, Time
-from tailrace.commit.ports import WorldError
+from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
-from tailrace.sinks.redshift.fitting import Held
+from tailrace.sinks.redshift.fitting import Held, held
 
 FIRST_LOOK_S: Final = 0.2
 LONGEST_LOOK_S: Final = 5.0
 ENDED: Final = frozenset({"FINISHED", "FAILED", "ABORTED"})
-PASSING: Final = frozenset({"ActiveStatementsExceededException", "ActiveSessionsExceededException"})
+PASSING: Final = frozenset(
+    {
+        "ActiveSessionsExceededException",
+        "ActiveStatementsExceededException",
+        "ActiveWaitingRequestsExceededException",
+        "QueryTimeoutException",
+    }
+)
 CONNECTIONS: Final = 2
 T = TypeVar("T")
 
@@ -102,8 +109,9 @@ class Warehouse:
             except _Missing:
                 return []
             found += [
-                Held(one["name"], one["typeName"].lower(), int(one.get("length") or 0))
+                held(one["name"], one["typeName"], one.get("length"))
                 for one in page.get("ColumnList", ())
+                if one.get("tableName", table) == table  # of this one, however its name is matched
             ]
             if not page.get("NextToken"):
                 return found
@@ -119,7 +127,7 @@ class Warehouse:
                 patience.wait(error)
 
 
-class _Missing(Exception):
+class _Missing(WorldDenied):
     """There is no such statement, or table."""
 
 

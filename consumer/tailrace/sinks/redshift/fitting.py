@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from tailrace.nouns import Reason, Table
 from tailrace.sinks.ddl.model import Column, remark
-from tailrace.sinks.ddl.redshift import Redshift
+from tailrace.sinks.ddl.redshift import BINARY_BYTES_MAX, TEXT_BYTES_MAX, Redshift
 
 STAGE: Final = "load"
 ROW_BYTES_MAX: Final = 4 * 1024 * 1024  # that COPY takes
@@ -30,6 +30,13 @@ _NAMES: Final = {
     "DECIMAL": "numeric", "VARBYTE": "varbyte", "VARCHAR": "varchar",
 }  # fmt: skip
 
+_SYNONYMS: Final = {
+    "binary varying": "varbyte", "boolean": "bool", "bigint": "int8", "character varying": "varchar",
+    "double precision": "float8", "decimal": "numeric", "integer": "int4", "real": "float4", "smallint": "int2",
+    "timestamp without time zone": "timestamp",
+}  # fmt: skip
+_WIDEST: Final = {"varchar": TEXT_BYTES_MAX, "varbyte": BINARY_BYTES_MAX}
+
 
 class Held(NamedTuple):
     """A column as it stands in the warehouse."""
@@ -37,6 +44,13 @@ class Held(NamedTuple):
     name: str
     type: str  # Redshift's own name of it: varchar, int8
     length: int = 0  # bytes, of texts and bytes
+
+
+def held(name: str, kind: str, length: int | None) -> Held:
+    """Return a column as it was described. Where no width is told, COPY is the judge: it fails as a whole."""
+    kind = kind.lower().partition("(")[0].strip()
+    kind = _SYNONYMS.get(kind, kind)
+    return Held(name, kind, length if length and length > 0 else _WIDEST.get(kind, 0))
 
 
 class Misfit(NamedTuple):

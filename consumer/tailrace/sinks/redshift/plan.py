@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-SHAPES_MAX = 8  # lists of columns in one load: the Data API takes 40 statements a transaction
+from tailrace.commit.committed import StoredObject, told_once
+from tailrace.commit.compacted import View
+
+SHAPES_MAX = 6  # lists of columns in one load: the Data API takes 40 statements a transaction
 SHARDS_MAX = 80  # in one load: the Data API takes 100 KB a statement
 _DIGEST_BYTES = 16
 
@@ -46,19 +49,23 @@ class Item(NamedTuple):
     loads: int = 0
     rows: int = 0
     rejected: int = 0
-    scanned: tuple[tuple[str, int], ...] = ()  # `<stream>/<shard>` -> chain up to which nothing is left to load
+    scanned: str = ""  # the object that says up to which chain of each shard nothing is left to load
     seen: str = ""  # digest of what the warehouse said then
 
 
 class Pending(NamedTuple):
-    """One object whose rows are not in the warehouse."""
+    """One object of a plan whose rows are not in the warehouse."""
 
     stream: str
     shard: str
     chain: int
-    name: str
-    rows: int
-    bytes: int
+    own: StoredObject  # as it was committed
+    file: StoredObject  # what holds its rows: itself, or what a compaction made
+
+    @property
+    def moved(self) -> bool:
+        """Does the file hold rows of other plans, too?"""
+        return self.own != self.file
 
 
 Marks = Mapping[tuple[str, str, str], int]  # (table, stream, shard) -> the last chain that has landed
@@ -80,6 +87,15 @@ def seen(marks: Marks, tables: Sequence[str]) -> str:
     return digest([sorted((*key, chain) for key, chain in marks.items()), sorted(tables)])
 
 
+def held(waiting: Iterable[Pending], view: View) -> list[Pending]:
+    """Return what waits with the files that hold its rows. Of one view, no two files have a row in common."""
+    out = []
+    for one in waiting:
+        by = view.holder(one.own.name)
+        out.append(one._replace(file=one.own if by is None else next(told_once(by.objects))))
+    return out
+
+
 def plans(waiting: Iterable[Pending]) -> list[list[Pending]]:
     """Return objects by the plan they come from, older ones first."""
     out: dict[tuple[int, str, str], list[Pending]] = {}
@@ -92,9 +108,12 @@ def cut(waiting: Iterable[Pending], bytes_max: int) -> list[Pending]:
     """Return what the next load takes: whole plans, each shard's in order, as many as fit; at least one."""
     out: list[Pending] = []
     shards: set[tuple[str, str]] = set()
+    files: set[str] = set()
     size = 0
     for of_plan in plans(waiting):
-        size += sum(one.bytes for one in of_plan)
+        for one in of_plan:
+            size += 0 if one.file.name in files else one.file.bytes
+            files.add(one.file.name)
         shards.add(of_plan[0][:2])
         if out and (size > bytes_max or len(shards) > SHARDS_MAX):
             break
@@ -119,7 +138,6 @@ def key(epoch: str, target: str) -> str:
 def to_dict(item: Item) -> dict[str, Any]:
     """Return the item as plain values for a store."""
     out: dict[str, Any] = item._asdict()
-    out["scanned"] = dict(item.scanned)
     if item.open is not None:
         out["open"] = {**item.open._asdict(), "ranges": [list(one) for one in item.open.ranges]}
     return out
@@ -128,7 +146,6 @@ def to_dict(item: Item) -> dict[str, Any]:
 def from_dict(raw: Mapping[str, Any]) -> Item:
     """Read an item back. A member not known here is a TypeError: an older version must not act on it."""
     fields = dict(raw)
-    fields["scanned"] = tuple(sorted(raw["scanned"].items()))
     if raw["open"] is not None:
         fields["open"] = Load(**{**raw["open"], "ranges": tuple(Range(*one) for one in raw["open"]["ranges"])})
     return Item(**fields)

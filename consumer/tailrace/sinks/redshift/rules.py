@@ -80,8 +80,8 @@ def settling(item: Item, generation: int, id_: str, landed: tuple[int, int] | No
     )
 
 
-def leaving(item: Item, generation: int, scanned: tuple[tuple[str, int], ...] | None, seen: str) -> Verdict:
-    """A loader gives the warehouse back. `scanned`: where all that is committed has landed, up to which plan."""
+def leaving(item: Item, generation: int, scanned: str | None, seen: str) -> Verdict:
+    """A loader gives the warehouse back. `scanned`: what says up to where all has landed, if it has."""
     if item.generation != generation:
         return Refused(LATER)
     if not item.holder:

@@ -1,7 +1,8 @@
 """The SQL of a load. Rule: one transaction, which fails as a whole unless the warehouse stands where it was read.
 
 Redshift enforces no key, but it does enforce NOT NULL: the ledger's row of each shard gets a null where the last plan
-that landed is not the one this load goes on from, and where COPY brought another number of rows than the files have.
+that landed is not the one this load goes on from, and a table of checks gets one where COPY brought another number of
+rows than the files have.
 The lock comes first, so that what is looked at is no older than the last loader's commit. BEGIN and COMMIT are the Data
 API's own; TRUNCATE would commit.
 """
@@ -16,13 +17,22 @@ from tailrace.sinks.ddl.redshift import KEY
 from tailrace.sinks.redshift.plan import Load, Range
 
 LEDGER: Final = "load_ledger"
+CHECK: Final = "load_check"
 STATEMENTS_MAX: Final = 40
 STATEMENT_BYTES_MAX: Final = 100_000
 COLUMNS: Final = (
     ("load", "VARCHAR(64)"), ("epoch", "VARCHAR(64)"), ("lake_table", "VARCHAR(512)"), ("stream", "VARCHAR(128)"),
-    ("shard", "VARCHAR(128)"), ("after_chain", "BIGINT"), ("chain", "BIGINT"), ("copied", "BIGINT"),
-    ("rejected", "BIGINT"),
+    ("shard", "VARCHAR(128)"), ("after_chain", "BIGINT"), ("chain", "BIGINT"), ("committed", "BIGINT"),
+    ("missing", "BIGINT"), ("copied", "BIGINT"), ("rejected", "BIGINT"),
 )  # fmt: skip
+
+
+class Counts(NamedTuple):
+    """Rows of a load."""
+
+    committed: int = 0  # by its plans, without those that are missing
+    missing: int = 0  # of objects that are gone for good, as a person accepted
+    rejected: int = 0  # that do not fit
 
 
 class Copy(NamedTuple):
@@ -33,6 +43,7 @@ class Copy(NamedTuple):
     manifest: str  # its URL
     rows: int
     nested: bool  # has columns that become SUPER
+    elsewhere: str = ""  # where else these rows may stand by now, as fitting or not, and must not stay
 
 
 def furnish(schema: str) -> str:
@@ -48,39 +59,38 @@ def marks(schema: str, epoch: str) -> str:
 
 
 def landed(schema: str, id_: str) -> str:
-    """Return what asks for the ledger's rows of a load: how many, and the rows that were copied and rejected."""
+    """Return what asks for the ledger's rows of a load: how many, and the rows that were committed and rejected."""
     return (
-        f'SELECT count(*), coalesce(max("copied"), 0), coalesce(max("rejected"), 0) FROM {_of(schema, LEDGER)} '
+        f'SELECT count(*), coalesce(max("committed"), 0), coalesce(max("rejected"), 0) FROM {_of(schema, LEDGER)} '
         f'WHERE "load" = {literal(id_)}'
     )
 
 
-def transaction(schema: str, epoch: str, load: Load, copies: Sequence[Copy], rejected: int, role: str) -> list[str]:
+def transaction(schema: str, epoch: str, load: Load, copies: Sequence[Copy], rows: Counts, role: str) -> list[str]:
     """Return the statements of a load, in order."""
-    out = [f"LOCK {_of(schema, LEDGER)}", _claim(schema, epoch, load, rejected)]
+    counts = f"{rows.committed}, {rows.missing}, {sum(copy.rows for copy in copies)}, {rows.rejected}"
+    out = [f"LOCK {_of(schema, LEDGER)}", _claim(schema, epoch, load, counts)]
     for number, copy in enumerate(copies):
         out += _merge(schema, copy, _stage(number), role)
-    counts = [f"(SELECT count(*) FROM {_stage(at)}) = {copy.rows}" for at, copy in enumerate(copies)]
-    copied = sum(copy.rows for copy in copies)
-    held = f"CASE WHEN {' AND '.join(counts) or '1 = 1'} THEN {copied} END"
-    out.append(f'UPDATE {_of(schema, LEDGER)} SET "copied" = {held} WHERE "load" = {literal(load.id)}')
+    if copies:
+        out += _checked(copies)
     assert len(out) <= STATEMENTS_MAX, "`plan.cut` and the shapes' bound saw to it"
     assert all(len(one.encode()) <= STATEMENT_BYTES_MAX for one in out), "so they did"
     return out
 
 
-def _claim(schema: str, epoch: str, load: Load, rejected: int) -> str:
+def _claim(schema: str, epoch: str, load: Load, counts: str) -> str:
     names = ", ".join(quoted(name) for name, _ in COLUMNS)
-    selects = "\nUNION ALL ".join(_one(schema, epoch, load, one, rejected) for one in load.ranges)
+    selects = "\nUNION ALL ".join(_one(schema, epoch, load, one, counts) for one in load.ranges)
     return f"INSERT INTO {_of(schema, LEDGER)} ({names})\n{selects}"
 
 
-def _one(schema: str, epoch: str, load: Load, one: Range, rejected: int) -> str:
+def _one(schema: str, epoch: str, load: Load, one: Range, counts: str) -> str:
     words = ", ".join(f"CAST({literal(word)} AS VARCHAR(512))" for word in (load.id, epoch, load.table, *one[:2]))
     guard = f'CASE WHEN coalesce(max("chain"), 0) = {one.after} THEN {one.after} END'
     where = {"epoch": epoch, "lake_table": load.table, "stream": one.stream, "shard": one.shard}
     only = " AND ".join(f"{quoted(name)} = {literal(value)}" for name, value in where.items())
-    return f"SELECT {words}, {guard}, {one.chain}, 0, {rejected} FROM {_of(schema, LEDGER)} WHERE {only}"
+    return f"SELECT {words}, {guard}, {one.chain}, {counts} FROM {_of(schema, LEDGER)} WHERE {only}"
 
 
 def _merge(schema: str, copy: Copy, stage: str, role: str) -> list[str]:
@@ -89,11 +99,28 @@ def _merge(schema: str, copy: Copy, stage: str, role: str) -> list[str]:
     target, key = _of(schema, copy.table), quoted(KEY)
     by = literal(role) if role else "default"
     nested = " SERIALIZETOJSON" if copy.nested else ""
-    return [
+    out = [
         f"CREATE TEMP TABLE {stage} AS SELECT {columns} FROM {target} WHERE 1 = 0",
         f"COPY {stage} FROM {literal(copy.manifest)} IAM_ROLE {by} FORMAT AS PARQUET{nested} MANIFEST",
-        f"DELETE FROM {target} USING {stage} WHERE {quoted(copy.table)}.{key} = {stage}.{key}",
-        f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {stage}",
+    ]
+    out += [
+        f"DELETE FROM {_of(schema, table)} USING {stage} WHERE {quoted(table)}.{key} = {stage}.{key}"
+        for table in (copy.table, copy.elsewhere)
+        if table
+    ]
+    return [*out, f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {stage}"]
+
+
+def _checked(copies: Sequence[Copy]) -> list[str]:
+    """Return what fails unless COPY brought as many rows as the files have."""
+    counts = (
+        f"SELECT CASE WHEN count(*) = {copy.rows} THEN {copy.rows} END FROM {_stage(at)}"
+        for at, copy in enumerate(copies)
+    )
+    check = quoted(CHECK)
+    return [
+        f'CREATE TEMP TABLE {check} ("rows" BIGINT NOT NULL)',
+        f'INSERT INTO {check} ("rows")\n' + "\nUNION ALL ".join(counts),
     ]
 
 
