@@ -74,6 +74,7 @@ CHECKS: Mapping[str, Check] = {
     "aws.s3_endpoint": _ENDPOINTS,
     "aws.sqs_endpoint": _ENDPOINTS,
     "aws.redshift_endpoint": _ENDPOINTS,
+    "aws.sns_endpoint": _ENDPOINTS,
     "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "kcl.worker_id": _PLAIN,
     "kcl.max_records": _between(1, 10_000),

@@ -11,7 +11,9 @@ from tailrace.nouns import Destination, Identity
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings, SettingsError
 
-MODULES: Final[Mapping[str, str]] = {}  # service -> module with `sink(destination, around) -> Sink`
+MODULES: Final[Mapping[str, str]] = {
+    "dynamodb": "tailrace.sinks.hot.sink",
+}  # service -> module with `sink(destination, around) -> Sink`
 
 
 class Around(NamedTuple):
