@@ -18,6 +18,7 @@ from tailrace.schema.book import Book
 from tailrace.schema.load import concerns, load_files
 from tailrace.schema.source import Files
 from tailrace.settings import Settings, SettingsError
+from tailrace.sinks import destinations
 
 
 class Edition(NamedTuple):
@@ -69,4 +70,9 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
     bucket = route.bucket_of(found.lake)
     if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
         raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")
+    for one in found.elsewhere:
+        try:
+            destinations.check(one.destination, settings)
+        except SettingsError as error:
+            raise route.RouteError(f"{origin}: {error}") from None
     return found

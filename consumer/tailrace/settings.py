@@ -36,6 +36,8 @@ class Aws(Section, frozen=True):
     sqs_endpoint: str = ""
     redshift_endpoint: str = ""  # of the Data API
     sns_endpoint: str = ""
+    firehose_endpoint: str = ""
+    lambda_endpoint: str = ""
 
 
 class Kcl(Section, frozen=True):

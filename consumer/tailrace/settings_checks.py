@@ -75,6 +75,8 @@ CHECKS: Mapping[str, Check] = {
     "aws.sqs_endpoint": _ENDPOINTS,
     "aws.redshift_endpoint": _ENDPOINTS,
     "aws.sns_endpoint": _ENDPOINTS,
+    "aws.firehose_endpoint": _ENDPOINTS,
+    "aws.lambda_endpoint": _ENDPOINTS,
     "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "kcl.worker_id": _PLAIN,
     "kcl.max_records": _between(1, 10_000),

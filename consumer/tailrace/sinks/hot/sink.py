@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import Plan
-from tailrace.commit.ports import Body, CommitFacts, Say, WorldError
+from tailrace.commit.ports import Body, CommitFacts, Say, WorldDenied, WorldError
 from tailrace.nouns import Destination, Identity, Rows
+from tailrace.settings import Settings
 from tailrace.sinks.destinations import Around
 from tailrace.sinks.hot import aggregates, deltas, events, keys, profiles
 from tailrace.sinks.hot.alerts import Alerts
@@ -35,12 +36,28 @@ PUTS_MAX: Final = 25  # items of one BatchWriteItem
 def sink(destination: Destination, around: Around) -> HotSink:
     """Return the sink of a destination. Raises SettingsError for options that it does not take."""
     options = options_of(destination)
-    table = DynamoTable.connect(
-        options.table, region=options.region, endpoint=around.settings.aws.dynamodb_endpoint
-    )  # fmt: skip
+    table = _table(options, around.settings)
     crew = Crew(around.say, destination.name)
     alerts = Alerts(table, options, Publisher(around.settings.aws), around.clock, around.say, crew)
     return HotSink(destination.name, around.identity, options, table, alerts, crew, around.say, table.must_have_keys)
+
+
+def check(destination: Destination, _settings: Settings) -> None:
+    """See that address and options are understood. Raises SettingsError."""
+    options_of(destination)
+
+
+def look(destination: Destination, settings: Settings) -> str:
+    """Return why the table cannot be used, or nothing. Raises WorldError."""
+    try:
+        _table(options_of(destination), settings).must_have_keys()
+    except WorldDenied as denied:
+        return str(denied)
+    return ""
+
+
+def _table(options: Options, settings: Settings) -> DynamoTable:
+    return DynamoTable.connect(options.table, region=options.region, endpoint=settings.aws.dynamodb_endpoint)
 
 
 class HotSink:

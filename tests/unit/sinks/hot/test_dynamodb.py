@@ -10,7 +10,10 @@ import pytest
 from support.hot_table import REGION, hot_tables
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldDenied
+from tailrace.nouns import Destination
 from tailrace.ops import aws
+from tailrace.settings import Aws, Settings
+from tailrace.sinks.destinations import look
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.table import Clause, Table, Update
@@ -112,6 +115,9 @@ def test_a_table_that_is_missing_or_has_other_keys_is_told_in_one_line(made: Mak
     client = made()._client
     missing = DynamoTable(client, "nowhere")
     assert missing.differences() is None
+    endpoint = Settings(aws=Aws(dynamodb_endpoint=client.meta.endpoint_url))
+    nowhere = Destination("hot", "dynamodb", f"arn:aws:dynamodb:{REGION}:123456789012:table/nowhere")
+    assert look(nowhere, endpoint) == "table nowhere: there is none: `tailrace hot init` makes it"
     with pytest.raises(WorldDenied, match="table nowhere: there is none: `tailrace hot init` makes it"):
         missing.must_have_keys()
     client.create_table(

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from support.hot_rows import START_S, Tier, options, plan, row, rows_of
+from support.memory_ports import MemoryPlace
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination, Identity, Rows
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
-from tailrace.sinks.destinations import Around, sink_of
+from tailrace.sinks.destinations import Around, check, sink_of
 from tailrace.sinks.hot import deltas, keys
 
 ANN = keys.user_pk("north", "ann")
@@ -235,12 +236,14 @@ def test_a_delta_ends_with_its_window() -> None:
 
 
 def test_the_sink_of_a_route_is_wired_and_refuses_what_it_does_not_know() -> None:
-    around = Around(Settings(), Identity("s", "e", "0"), SystemClock(), lambda *_, **__: None)
+    around = Around(Settings(), Identity("s", "e", "0"), SystemClock(), lambda *_, **__: None, MemoryPlace())
     arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot-events"
     filling = sink_of(Destination("hot", "dynamodb", arn, {}), around).start()
     assert (filling.rows, filling.deltas()) == (0, "")
     with pytest.raises(SettingsError, match="hot: options: colour is no key here"):
         sink_of(Destination("hot", "dynamodb", arn, {"colour": 1}), around)
+    with pytest.raises(SettingsError, match="hot: options: colour is no key here"):
+        check(Destination("hot", "dynamodb", arn, {"colour": 1}), Settings())
 
 
 def test_a_plan_is_named_by_its_chain() -> None:
