@@ -18,6 +18,7 @@ from tailrace.schema.book import Book
 from tailrace.schema.load import concerns, load_files
 from tailrace.schema.source import Files
 from tailrace.settings import Settings, SettingsError
+from tailrace.sinks import destinations
 
 
 class Edition(NamedTuple):
@@ -66,6 +67,8 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
         return None
     origin = "[routes] json" if section.json else section.path
     found = route.parsed(section.json or files.read(section.path), origin, book.envelope)
+    for one in found.elsewhere:
+        destinations.check(one.destination)
     bucket = route.bucket_of(found.lake)
     if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
         raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")

@@ -23,6 +23,17 @@ class Around(NamedTuple):
     say: Say
 
 
+def check(destination: Destination) -> None:
+    """See that a destination's options are understood, by its module's `check(destination)`. Raises SettingsError.
+
+    Whoever reads routes does this, so that a mistake in them is refused whole and the last good ones stay.
+    """
+    module = MODULES.get(destination.service)
+    found = None if module is None else getattr(import_module(module), "check", None)
+    if found is not None:
+        found(destination)
+
+
 def sink_of(destination: Destination, around: Around) -> Sink:
     """Return the sink of a destination. Raises SettingsError for options that it does not take."""
     module = MODULES.get(destination.service)
