@@ -1,11 +1,11 @@
-"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes] [compaction] [archive]`."""
+"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes] [compaction] [archive] [layout]`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from bench import archive, compaction, engine, pipeline, shapes
+from bench import archive, compaction, engine, layout, pipeline, shapes
 
 BENCHES: dict[str, Callable[[], object]] = {
     "pipeline": pipeline.main,
@@ -13,6 +13,7 @@ BENCHES: dict[str, Callable[[], object]] = {
     "shapes": shapes.main,
     "compaction": compaction.main,
     "archive": archive.main,
+    "layout": layout.main,
 }
 
 if __name__ == "__main__":

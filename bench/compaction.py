@@ -5,7 +5,6 @@ A plan holds 2,000 events of six types, so most files have some hundreds of rows
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 import tempfile
@@ -13,18 +12,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import lanes
 from bench.events import RECORDS_A_LINE, events
 from bench.measure import Meter, read
 from bench.ours import IDENTITY, SCHEMAS
 from bench.variants import record
 from tailrace import settings
 from tailrace.cli.compact import Compacting
-from tailrace.commit.batch import FlushLimits, part_of
+from tailrace.commit.batch import part_of
 from tailrace.commit.committed import shards_of
-from tailrace.commit.lane import Lane
-from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ledger_sqlite import SqliteLedger
-from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
 from tailrace.ops.clock import SystemClock
 from tailrace.rows.enrich import user_agent
@@ -33,14 +30,13 @@ from tailrace.rows.treatment import Treatment
 from tailrace.schema.load import load
 from tailrace.settings import MIB
 from tailrace.sinks.lake.candidates import Limits
-from tailrace.sinks.lake.filling import LakeSink
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.wiring import tune
 
 EVENTS, PLAN_EVENTS = 200_000, 2_000
 FORMATS = {"Parquet": settings.Lake(), "Parquet and Avro": settings.Lake(avro=("*",))}
 EVERY_HOUR = datetime(2100, 1, 1, tzinfo=UTC)
-MOST = 1_000_000_000
+GOAL_BYTES = 80  # a row of Parquet, in large files
 
 
 def make(folder: Path, lake: settings.Lake, count: int) -> None:
@@ -48,30 +44,16 @@ def make(folder: Path, lake: settings.Lake, count: int) -> None:
     contract = settings.Contract()
     book = load(str(SCHEMAS), contract)
     pipeline = Pipeline(contract, book, settings.Limits(), IDENTITY, Treatment(enrichers=(user_agent.UserAgent(),)))
-    store, place, clock = SqliteLedger(folder / "ledger.sqlite"), DirectoryPlace(folder / "lake"), SystemClock()
+    store, place = SqliteLedger(folder / "ledger.sqlite"), DirectoryPlace(folder / "lake")
     store.swap(app_key("tailrace"), 0, {"epoch": IDENTITY.epoch})
-    lane = Lane(
-        "lake",
-        IDENTITY,
-        LaneLedger(store, place, IDENTITY, "lake"),
-        place,
-        LakeSink.of(lake, book.tables(), book.envelope),
-        FlushLimits(MOST, MOST, MOST, MOST),
-        digests=(),
-        patience=lambda: Patience(clock, 10.0, random.random),
-        say=lambda _what, /, **_facts: None,
-        alive=lambda: None,
-    )
-    lane.open()
+    lane = lanes.opened(store, place, lake, book)
     records = [record(body, at) for at, body in enumerate(events(count))]
     for start in range(0, count, RECORDS_A_LINE):
         chunk = records[start : start + RECORDS_A_LINE]
         lane.add(part_of(chunk), pipeline(chunk), 0)
         if (start + RECORDS_A_LINE) % PLAN_EVENTS == 0:
             lane.flush()
-    lane.flush()
-    lane.leave()
-    lane.close()
+    lanes.closed(lane)
     store.close()
 
 
@@ -90,8 +72,11 @@ def child(folder: Path, formats: str) -> None:
         f"  {formats}: {done.inputs:,} files of {done.read / MIB:.1f} MiB, {done.rows:,} rows, became {done.outputs} of"
         f" {sum(files) / MIB:.1f} MiB: {done.read / MIB / seconds:.1f} MiB/s, {taken.cpu_s * 1e6 / done.rows:.1f} CPU-s"
         f" per million rows, {taken.peak_mb:.0f} MB at its peak; {done.read / done.rows:.0f} bytes a row before,"
-        f" {sum(files) / done.rows:.0f} after"
+        f" {sum(files) / done.rows:.1f} after"
     )
+    if formats == "Parquet":
+        answer = "yes" if sum(files) <= GOAL_BYTES * done.rows else "NO"
+        print(f"  goal: at most {GOAL_BYTES} bytes a row in large files of Parquet: {answer}")
     store.close()
 
 

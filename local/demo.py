@@ -5,6 +5,7 @@ Nothing stays behind: all processes end with this one, also on Ctrl-C, and so do
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, roundtrip, warehouse
+from local import aws, compaction, dropped, formats, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -94,8 +95,10 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
+        dropped_in = dropped.play(self.screen, world, file)
+        compacted = compaction.play(self.screen, file, self.folder)
         loaded = self._load(world, file)
-        ok = day and back and live and loaded
+        ok = day and back and live and dropped_in and compacted and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -129,13 +132,15 @@ class _Demo:
         own = self.folder / "day.toml"
         text = file.read_text()
         loaded = settings_load.load(str(file), {})
-        own.write_text(text.replace(loaded.lake.uri, str(self.folder / "day")))
+        lake_uri = f'"{loaded.lake.uri}"'
+        own.write_text(text.replace(lake_uri, f'{json.dumps(str(self.folder / "day"))}\navro = ["*"]'))
         status, said = run_command(own, "backfill", str(DAY))
         self.screen.quote(said)
         if status:
             self.screen.bad(f"backfill ended with status {status}")
             return False
-        lake = Lake.fetch(settings_load.load(str(own), {}), self.folder / "day-read", file_run=True)
+        settings = settings_load.load(str(own), {})
+        lake = Lake.fetch(settings, self.folder / "day-read", file_run=True)
         stored, rejected, lines = len(lake.positions()), len(lake.rejected()), len(DAY.read_bytes().splitlines())
         self.screen.say(
             f"{stored:,} rows in {lake.objects} Parquet files; {rejected} events in quarantine, most of them for"
@@ -143,7 +148,14 @@ class _Demo:
         self._reasons(lake.reasons(3))
         if stored + rejected != lines:
             self.screen.bad(f"The file has {lines:,} lines.")
-        return stored + rejected == lines
+        twins = formats.compared(settings)
+        self.screen.say(
+            f"This once in Avro, too: {twins.pairs} files, read back by fastavro, held against Parquet's {twins.rows:,}"
+            f" rows one by one: {f'{len(twins.differing)} files differ' if twins.differing else 'all are equal'}."
+        )
+        for name in twins.differing[:REASONS_SHOWN]:
+            self.screen.bad(name)
+        return stored + rejected == lines == twins.rows and not twins.differing
 
     def _traffic(self, world: aws.World, consumer: Consumer) -> Tally:
         self.screen.phase("Traffic through the real daemon")

@@ -67,7 +67,7 @@ class Lake:
         files: defaultdict[str, list[str]] = defaultdict(list)
         size = 0
         view = view_of(ledger, place, epoch)
-        live = [stored for one in view.compactions for stored in told_once(view.live(one.objects))]
+        live = list(told_once(stored for _, stored in view.outputs()))
         for shard in shards_of(ledger, epoch, "" if file_run else settings.stream.name):
             for chain, commit in commits_of(place, shard):
                 if not isinstance(commit, CommitFile):

@@ -10,6 +10,7 @@ import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from tailrace.commit.audit_strays import STEM
@@ -56,7 +57,8 @@ class _Placed(NamedTuple):
 class ShardArchive:
     """The archive of one shard, in as many files as were named."""
 
-    def __init__(self, files: Iterable[tuple[int, Source]]) -> None:
+    def __init__(self, name: str, files: Iterable[tuple[int, Source]]) -> None:
+        self.name = name  # what its files' names begin with: epoch, stream and shard
         self._plans: dict[int, list[Source]] = {}
         for chain, source in sorted(files, key=lambda one: (one[0], one[1].uri)):
             self._plans.setdefault(chain, []).append(source)
@@ -67,6 +69,12 @@ class ShardArchive:
     @property
     def sources(self) -> list[Source]:
         return [source for plan in self._plans.values() for source in plan]
+
+    def gaps(self) -> list[str]:
+        """Return in words which plans have no file here, of those between two that have."""
+        chains = list(self._plans)
+        missing = [(one + 1, next_ - 1) for one, next_ in pairwise(chains) if next_ > one + 1]
+        return [str(first) if first == last else f"{first} to {last}" for first, last in missing]
 
     def origin(self) -> Identity | None:
         """Return the shard whose records these are; None where there are no records. UnfinishedFile."""
@@ -150,7 +158,7 @@ def parted(sources: Iterable[Source]) -> tuple[list[Source], list[ShardArchive]]
             expected = f"an archive's object, which ends in a plan's number, like -0000000001{AVRO}"
             raise RefusedFile(f"{source.uri}: expected {expected}")
         archives.setdefault(stem["shard"], []).append((int(stem["chain"]), source))
-    return plain, [ShardArchive(files) for files in archives.values()]
+    return plain, [ShardArchive(name, files) for name, files in archives.items()]
 
 
 def _rows(source: Source) -> Generator[Row, None, None]:

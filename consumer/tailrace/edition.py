@@ -67,9 +67,12 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
         return None
     origin = "[routes] json" if section.json else section.path
     found = route.parsed(section.json or files.read(section.path), origin, book.envelope)
-    for one in found.elsewhere:
-        destinations.check(one.destination)
     bucket = route.bucket_of(found.lake)
     if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
         raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")
+    for one in found.elsewhere:
+        try:
+            destinations.check(one.destination, settings)
+        except SettingsError as error:
+            raise route.RouteError(f"{origin}: {error}") from None
     return found

@@ -116,6 +116,7 @@ class Table(NamedTuple):
     schema: pa.Schema
     dictionary: tuple[str, ...]  # columns of low cardinality
     sort: str | None = None  # rows are sorted by it within a row group
+    json: tuple[str, ...] = ()  # columns of JSON text, and members of columns as `column.member`
 
 
 class Rows(NamedTuple):

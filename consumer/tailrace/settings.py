@@ -35,6 +35,9 @@ class Aws(Section, frozen=True):
     s3_endpoint: str = ""
     sqs_endpoint: str = ""
     redshift_endpoint: str = ""  # of the Data API
+    sns_endpoint: str = ""
+    firehose_endpoint: str = ""
+    lambda_endpoint: str = ""
 
 
 class Kcl(Section, frozen=True):

@@ -79,7 +79,7 @@ def shard_of(
     lake = _lake(settings, edition, event_time_window=event_time_window)
     lanes = [lane(LAKE, lake, FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects))]
     soon = FlushLimits(patient.rows, patient.bytes, int(patient.age_s * 1000), NO_END, int(patient.idle_age_s * 1000))
-    around = Around(settings, identity, clock, say)
+    around = Around(settings, identity, clock, say, place)
     lanes += [lane(one.name, sink_of(one, around), soon) for one in destinations]
     repeats = Repeats(
         identity.epoch,

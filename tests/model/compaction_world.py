@@ -10,13 +10,13 @@ whatever the reader accepts. Liveness: the world where all is compacted and swep
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from tailrace.commit.committed import StoredObject
-from tailrace.commit.compacted import Compaction, View
+from tailrace.commit.compacted import Compaction, Fold, View, decode_fold, encode_fold
 from tailrace.commit.compaction import Input, TableItem
 
 EMPTY: tuple[int, ...] = ()
@@ -39,6 +39,7 @@ class Reader(NamedTuple):
     """Someone who reads the committed view; `chain` is None before it has asked."""
 
     chain: int | None = None
+    folded: int = 0
     names: tuple[str, ...] | None = None  # of the lane's objects that it knows
     todo: tuple[tuple[str, int, Any], ...] = ()
     rows: tuple[int, ...] = ()
@@ -68,6 +69,7 @@ class Ports(NamedTuple):
     sweeps_with_a_higher_generation: bool = True
     reader_compares: bool = True  # each object with what was committed
     reader_asks_tables_first: bool = True
+    folds_before_it_is_named: bool = True
 
 
 SOUND = Ports()
@@ -82,11 +84,24 @@ def with_object(world: World, name: str, generation: int, content: Any) -> World
     return world._replace(store=tuple(sorted((n, g, c) for n, (g, c) in store.items())))
 
 
-def view(world: World, chain: int) -> View | None:
-    """Return the view of the first compactions; None where a file is missing."""
+def view(world: World, chain: int, folded: int) -> View | None:
+    """Return the view of the first compactions, as far as may be from a fold; None where a file is missing."""
     found = standing(world)
-    files = [found.get(f"_file/{number}") for number in range(1, chain + 1)]
-    return None if None in files else View(file[1] for file in files if file)
+    folds = [found.get(f"_fold/{folded}")] if folded else []
+    files = [found.get(f"_file/{number}") for number in range(folded + 1, chain + 1)]
+    if None in files or None in folds:
+        return None
+    return made(tuple(file[1] for file in files if file), folds[0][1] if folds and folds[0] else b"")
+
+
+@lru_cache(maxsize=10_000)
+def made(files: tuple[Compaction, ...], fold: bytes) -> View:
+    return View(files, decode_fold(fold) if fold else None)
+
+
+@lru_cache(maxsize=10_000)
+def told(seen: View) -> Fold:
+    return seen.fold("e", TABLE, 0)
 
 
 def lane_objects(names: tuple[str, ...]) -> list[StoredObject]:
@@ -110,7 +125,9 @@ class Model:
         late: bool = False,
         zombie: int = 0,
         reader: bool = False,
+        fold_every: int = 1,
     ) -> None:
+        self.fold_every = fold_every
         self.c, self.p, self.ports, self.opens, self.late = c, p, ports, opens, late
         self.zombies = zombie  # the generation of the lane's; 0: there is none
         self.with_reader = reader
@@ -118,7 +135,7 @@ class Model:
 
     def moves(self, world: World) -> Iterator[World]:
         if len(world.actors) < 2:
-            yield world._replace(actors=(*world.actors, Actor(self.c.Compactor())))
+            yield world._replace(actors=(*world.actors, Actor(self.c.Compactor(fold_every=self.fold_every))))
         if self.late and "c" not in world.committed and world.item.chain == 1:
             put = with_object(world, "c", *LANE["c"])
             yield put._replace(committed=(*world.committed, "c"))
@@ -171,14 +188,14 @@ class Model:
             return
         first = "chain" if self.ports.reader_asks_tables_first else "names"
         if reader.chain is None and (first == "chain" or reader.names is not None):
-            became = reader._replace(chain=world.item.chain)
+            became = reader._replace(chain=world.item.chain, folded=world.item.folded)
         elif reader.names is None:
             became = reader._replace(names=world.committed)
         else:
             yield world._replace(reader=self.reading(world, reader))
             return
         if became.chain is not None and became.names is not None:
-            seen = view(world, became.chain)
+            seen = view(world, became.chain, became.folded)
             if seen is None:
                 return  # `wrong` says so
             todo = tuple((entry.name, entry.bytes, entry.sha256) for entry in live(seen, became.names))
@@ -204,6 +221,8 @@ class Model:
                 yield from self.choose(world, actor)
             case "write" | "sweep":
                 yield from self.putting(world, actor)
+            case "fold":
+                yield from self.folding(world, actor)
             case "lost":  # wrongly: `wrong` says so
                 return
             case _:
@@ -212,7 +231,7 @@ class Model:
 
     def choose(self, world: World, actor: Actor) -> Iterator[tuple[World, Actor]]:
         state = actor.state
-        seen = view(world, state.item.chain)
+        seen = view(world, state.item.chain, state.item.folded)
         assert seen is not None, "what is committed has its file"
         if state.item.plan is not None:
             inputs, names = state.item.plan.inputs, state.item.plan.names
@@ -227,7 +246,7 @@ class Model:
                 return
             inputs = tuple(Input(e.name, e.rows, e.bytes, e.sha256, 0, e.bytes) for e in entries)
             chain = state.item.chain + 1
-            names = (f"big/{chain}", f"_file/{chain}")
+            names = (f"big-{chain}", f"_file/{chain}")
         rows = self.built(world, inputs)
         if rows is None and state.item.plan is None:
             return
@@ -261,7 +280,7 @@ class Model:
                 for one in found[f"_file/{chain}"][1].inputs
             )
         if state.step == "lost" and state.generation != world.item.generation:
-            return Actor(self.c.Compactor())  # it opens again
+            return Actor(self.c.Compactor(fold_every=self.fold_every))  # it opens again
         if state.step not in {"write", "sweep"}:
             bodies = actor.bodies if state.step == "prepare" else ()
             return Actor(state, bodies)
@@ -285,6 +304,18 @@ class Model:
         else:
             yield world, self.entered(world, actor, self.c.after(state, effect, (world.revision, world.item)))
 
+    def folding(self, world: World, actor: Actor) -> Iterator[tuple[World, Actor]]:
+        """Put the file, create-only: one that is there says the same, and `wrong` holds it to that."""
+        state = actor.state
+        chain, name = state.item.chain, f"_fold/{state.item.chain}"
+        seen = view(world, chain, state.item.folded)
+        assert seen is not None, "what is committed has its file"
+        if not self.ports.folds_before_it_is_named or name in standing(world):
+            changed = world
+        else:
+            changed = with_object(world, name, 0, encode_fold(seen.fold("e", TABLE, chain)))
+        yield changed, self.entered(changed, actor, self.c.after(state, self.c.Fold(chain), None))
+
     def putting(self, world: World, actor: Actor) -> Iterator[tuple[World, Actor]]:
         name, _, content = actor.todo[0]
         for changed, upload in self.put(world, name, content, actor.upload, lossy=actor.state.step == "write"):
@@ -304,9 +335,12 @@ class Model:
 
     def done(self, world: World) -> bool:
         """Is all compacted that is committed, and all swept?"""
-        if world.item.plan is not None or world.item.swept != world.item.chain or len(world.committed) < 2 + self.late:
+        item = world.item
+        if item.plan is not None or item.swept != item.chain or len(world.committed) < 2 + self.late:
             return False
-        seen, found = view(world, world.item.chain), standing(world)
+        if item.chain - item.folded >= self.fold_every:
+            return False
+        seen, found = view(world, world.item.chain, world.item.folded), standing(world)
         if seen is None or len(live(seen, world.committed)) != 1:
             return False
         strays = {PUT_AGAIN} if world.expired else set()
@@ -314,7 +348,7 @@ class Model:
 
     def wrong(self, world: World) -> str:
         """Say what a reader of the committed view would find wrong, or nothing."""
-        seen, found = view(world, world.item.chain), standing(world)
+        seen, found = view(world, world.item.chain, world.item.folded), standing(world)
         if seen is None:
             return "a committed compaction has no file"
         rows: list[int] = []
@@ -326,6 +360,9 @@ class Model:
         wanted = sorted(row for name in world.committed for row in LANE[name][1])
         if sorted(rows) != wanted:
             return f"committed {wanted}, the view holds {sorted(rows)}"
+        files = tuple(found[f"_file/{number}"][1] for number in range(1, world.item.chain + 1))
+        if told(seen) != told(made(files, b"")):
+            return "the fold says something else than the files"
         if name := self.not_swept(world):
             return f"{name} is said to be swept"
         reader = world.reader
@@ -344,55 +381,3 @@ class Model:
                 if found.get(entry.name, (0, EMPTY))[1] and not (entry.name == PUT_AGAIN and world.expired):
                     return str(entry.name)
         return ""
-
-
-class Found(NamedTuple):
-    """What an exploration came to."""
-
-    worlds: int
-    wrong: str
-    world: World | None
-
-
-def explore(model: Model, *, worlds_max: int) -> Found:
-    """Explore every world; stop at the first wrong one, or name one that leads nowhere."""
-    start = World()
-    ids, worlds, before, goals = {start: 0}, [start], [list[int]()], list[int]()
-    queue = deque([start])
-    while queue:
-        world = queue.popleft()
-        here = ids[world]
-        if wrong := model.wrong(world):
-            return Found(len(worlds), wrong, world)
-        if model.done(world):
-            goals.append(here)
-        try:
-            following = list(model.moves(world))
-        except AssertionError as error:
-            return Found(len(worlds), f"the laws met a state they exclude: {error}", world)
-        for new in following:
-            at = ids.get(new)
-            if at is None:
-                at = ids[new] = len(worlds)
-                worlds.append(new)
-                before.append([])
-                queue.append(new)
-            before[at].append(here)
-        if len(worlds) > worlds_max:
-            return Found(len(worlds), "more worlds than the limit", world)
-    stuck = _stuck(model, worlds, before, goals)
-    return Found(len(worlds), f"the end cannot be reached from {stuck}" if stuck else "", stuck)
-
-
-def _stuck(model: Model, worlds: list[World], before: list[list[int]], goals: list[int]) -> World | None:
-    can, todo = set(goals), list(goals)
-    while todo:
-        for earlier in before[todo.pop()]:
-            if earlier not in can:
-                can.add(earlier)
-                todo.append(earlier)
-    for at, world in enumerate(worlds):
-        living = not all(actor.dead for actor in world.actors)
-        if at not in can and living and world.item.generation < model.opens - 1:
-            return world
-    return None

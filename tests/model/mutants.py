@@ -15,7 +15,7 @@ GUARDED = {
     rules: ("preparing", "taking_over", "committing"),
     protocol: ("cut", "after", "_judged", "uploaded"),
 }
-COMPACTION = {compaction: ("preparing", "committing", "sweeping", "take", "after", "_granted")}
+COMPACTION = {compaction: ("preparing", "committing", "sweeping", "folding", "take", "after", "_granted", "_rested")}
 
 
 class Mutant(NamedTuple):

@@ -6,20 +6,23 @@ from typing import Any
 
 import pytest
 
-from model.compaction_world import Model, Ports, explore
+from model.compaction_search import explore
+from model.compaction_world import Model, Ports
 from model.mutants import COMPACTION, Mutant, built, mutants
 from tailrace.commit import compaction, protocol
 
 WORLDS: dict[str, dict[str, Any]] = {
-    "two compactors, zombies, lost replies": {"opens": 3},
-    "a late put of an older owner, and names that expire": {"zombie": 1, "late": True},
-    "the same put once more after its name has expired": {"zombie": 2, "late": True},
-    "a reader, and an object that comes late": {"reader": True, "late": True},
+    "two compactors, zombies, lost replies": {"opens": 3, "fold_every": 9},
+    "an object that comes late, and a fold after each of two compactions": {"late": True},
+    "a late put of an older owner, and names that expire": {"zombie": 1, "late": True, "fold_every": 9},
+    "the same put once more after its name has expired": {"zombie": 2, "late": True, "fold_every": 9},
+    "a reader, and an object that comes late": {"reader": True, "late": True, "fold_every": 9},
 }
 WORLDS_MAX = 200_000
 # Without these the end is the same, only dearer.
 ECONOMIES = {
     "compaction._granted: `compactor.item.swept < compactor.item.chain` -> True": "nothing is swept, and noted",
+    "compaction._rested: `due` -> True": "what is folded is folded again",
 }
 
 
@@ -49,7 +52,7 @@ def what_goes_wrong(mutant: Mutant) -> str:
 
 def test_the_mutants_cover_the_laws() -> None:
     names = {m.name.split(":")[0].removeprefix("compaction.") for m in mutants(COMPACTION)}
-    assert names == {"preparing", "committing", "sweeping", "take", "after", "_granted"}
+    assert names == {"preparing", "committing", "sweeping", "folding", "take", "after", "_granted", "_rested"}
 
 
 @pytest.mark.parametrize("promise", Ports._fields)

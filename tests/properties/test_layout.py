@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.nouns import Rows, Table
+from tailrace.sinks.ddl.views import FILED
 from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, keys, safe, split, table_of
 
 TIME = pa.timestamp("us", "UTC")
@@ -107,6 +108,16 @@ def test_where_a_row_lies_does_not_hang_on_its_neighbours(
     rows = rows_of(made)
     halves = [Rows(TABLE, rows.batch.slice(0, cut)), Rows(TABLE, rows.batch.slice(cut))]
     assert where(halves[0]) + where(halves[1]) == where(rows)
+
+
+@given(st.lists(events, max_size=40), st.sampled_from([0, 48]))
+def test_the_views_count_a_row_in_the_hour_of_its_folder(
+    made: list[tuple[str, datetime, timedelta, str]], late_hours: int
+) -> None:
+    for folder, batch in split(rows_of(made), Layout(late_hours=late_hours)):
+        for row in batch.to_pylist():
+            at = row["received_at" if f"'{row['time_source']}'" in FILED else "event_time"]
+            assert folder == f"click/v2/dt={at.date().isoformat()}/hh={at.hour:02d}"
 
 
 @given(st.lists(events, max_size=60), st.integers(1, 100))

@@ -40,7 +40,7 @@ def records(made: list[list[Any]]) -> list[list[Record]]:
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plans, plans, st.integers(1, 30), st.sampled_from(["snappy", "deflate"]), st.sampled_from([0, 48]))
 def test_a_rebuilt_lake_has_the_rows_of_the_first(
     one: list[list[Any]], other: list[list[Any]], rows: int, codec: str, late_hours: int

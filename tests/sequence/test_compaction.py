@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import pyarrow as pa
 import pytest
 
 from support.compacting import Killed, Watch, World, kill
-from support.small_lake import AVRO_ALONE, BOTH, EPOCH, FORM, STREAM
+from support.small_lake import AVRO_ALONE, BOTH, EPOCH, FORM, PAGE_VIEW, STREAM, lane, page_views, records
+from tailrace.commit.batch import part_of
 from tailrace.commit.committed import shards_of
-from tailrace.commit.compacted import view_of
+from tailrace.commit.compacted import View, encode_fold, view_of
+from tailrace.nouns import Outcome, Rows
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.read import Search
+
+
+@pytest.fixture(autouse=True)
+def _folded_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrace.cli.compact.FOLD_EVERY", 1)
+
 
 FORMS = pytest.mark.parametrize("form", [FORM, BOTH, AVRO_ALONE], ids=["parquet", "both", "avro"])
 
@@ -140,3 +150,72 @@ def test_a_run_that_found_its_inputs_gone_leaves_what_lies_there() -> None:
     assert done.outputs >= 1
     world.place.objects[name] = stored
     assert is_whole(world, before)
+
+
+def commit_columns(world: World, shard: str, plans: int, **columns: pa.Array) -> None:
+    """Commit plans of page views that have other columns: added at the end, or of another type."""
+    made = lane(shard, world.ledger, world.place)
+    for number in range(plans):
+        chunk = records(100 + 9 * number, 9)
+        batch = pa.Table.from_batches([page_views(shard, chunk)])
+        for name, values in columns.items():
+            at = batch.schema.get_field_index(name)
+            batch = batch.append_column(name, values) if at < 0 else batch.set_column(at, name, values)
+        rows = Rows(PAGE_VIEW._replace(schema=batch.schema), batch.combine_chunks().to_batches()[0])
+        made.add(part_of(chunk), Outcome([rows], 9, 9, 0, 0, Counter(), Counter()), 0)
+        assert made.flush()
+    made.leave()
+    made.close()
+
+
+def test_versions_that_only_grow_become_one_file_and_others_one_of_their_own() -> None:
+    world = World()
+    commit_columns(world, "shard-2", 3, referrer=pa.array(["r"] * 9))
+    commit_columns(world, "shard-3", 3, referrer=pa.array(["r"] * 9), words=pa.array(range(9)))
+    commit_columns(world, "shard-4", 3, path=pa.array(range(9)))
+    commit_columns(world, "shard-5", 1, tenant=pa.array(range(9)))
+    before = sorted(row[:3] for row in world.rows())
+    _, said = world.compact()
+    views = [entry for entry in world.objects() if entry.table == "page_view/v1"]
+    assert sorted(entry.rows for entry in views) == [9, 27, 120 + 54]
+    assert ["left as it is" in line for line in said] == [True]
+    assert sorted(row[:3] for row in world.rows()) == before
+    assert (world.findings(), world.compact()[0].inputs) == ([], 0)
+
+
+def test_one_damaged_object_does_not_keep_the_others_from_it() -> None:
+    world = World()
+    name = next(entry.name for entry in world.objects() if entry.table == "page_view/v1")
+    world.place.objects[name] = world.place.objects[name]._replace(data=b"PAR1")
+    _, said = world.compact()
+    assert said == [f"left as it is: {name} is not what was committed"]
+    assert sorted(entry.table for entry in world.objects()) == ["page_view/v1", "page_view/v1", "quarantine"]
+
+
+def test_a_struct_of_nulls_is_no_null_and_a_dot_is_no_member() -> None:
+    world = World()
+    struct = pa.StructArray.from_arrays([pa.nulls(9, pa.string())], ["tag"])
+    empty = pa.nulls(9, pa.string())
+    commit_columns(world, "shard-2", 2, target=struct, late=empty, **{"late.by": pa.array(range(9))})
+    before = world.rows()
+    assert any("{'tag': None}" in row[3] and "'late.by': 8" in row[3] for row in before)
+    world.compact()
+    assert sorted(row[3] for row in world.rows() if row[1] == "shard-2") == sorted(
+        row[3] for row in before if row[1] == "shard-2"
+    )
+
+
+def test_an_audit_tells_a_fold_that_says_something_else() -> None:
+    world = World()
+    world.compact()
+    assert world.findings() == []
+    (name,) = [one for one, _ in world.place.names("_compactions/") if "page_view" in one and "upto-" in one]
+    world.place.objects[name] = world.place.objects[name]._replace(
+        data=encode_fold(View().fold(EPOCH, "page_view/v1", 1))
+    )
+    assert [finding.text for finding in world.findings()] == [
+        f"{name} says something else than the compactions that are in it"
+    ]
+    del world.place.objects[name]
+    assert ["is missing" in finding.text for finding in world.findings()] == [True]
+    assert len(world.rows()) == 134

@@ -11,6 +11,7 @@ import pytest
 from support.compacting import Watch, World
 from support.small_lake import commit, records
 from support.warehouse import CALLS, House, Told, client
+from tailrace.cli import compact
 from tailrace.commit.compacted import NOTHING
 from tailrace.sinks.redshift.loader import Loader, Summary
 
@@ -99,8 +100,10 @@ def test_a_compaction_at_any_call_of_the_loader(calm: tuple[list[Any], int]) -> 
     assert followed > calls // 8
 
 
-def test_compactions_one_after_another_under_a_loader(calm: tuple[list[Any], int]) -> None:
-    """Each time it has followed one, the next is there: it gives up with all as it was, and the next run ends it."""
+@pytest.mark.parametrize("folds", [2, 32])
+def test_compactions_one_after_another_under_a_loader(folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time it has followed one, the next may be there; after some they are folded into one file."""
+    monkeypatch.setattr(compact, "FOLD_EVERY", folds)
     for every in (3, 7, 20):
         with made() as (world, house):
             told: list[str] = []

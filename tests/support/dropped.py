@@ -25,6 +25,7 @@ from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.drops.items import FILE
+from tailrace.schema.book import ARCHIVE as RECORDS
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.read import LakeReader
 
@@ -133,6 +134,7 @@ class Dropped:
             for shard in shards_of(self.ledger, epoch, "drops")
             for _, commit in commits_of(place, shard)
             for entry in commit.objects  # type: ignore[union-attr]
+            if entry.table != RECORDS.name
             for position in reader.contents(place, entry.name).positions
         )
 

@@ -52,7 +52,7 @@ class CommandModule(Protocol):
 GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
-    Command("backfill", "run", "Feed files of JSON lines or CSV through the same pipeline."),
+    Command("backfill", "run", "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."),
     Command("drops", "run", "Bring in the files that a queue of S3 event messages announces, until stopped."),
     Command("load", "run", "Bring what is committed in the lake into Redshift, each row once."),
     Command("init", "run", "Write settings and schemas that fit a sample of events."),

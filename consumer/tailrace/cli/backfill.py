@@ -23,9 +23,10 @@ from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines or CSV, or the archive of records, through the same pipeline."
+HELP = "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."
 GROUP = "run"
 STREAM = "files"
+GAPS_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -215,6 +216,10 @@ class _Work:
         """Bring the archive of one shard in; return the addresses of files that could not be, to their end."""
         uris = [source.uri for source in archive.sources]
         self._progress.file(uris[0])
+        if gaps := archive.gaps():
+            plans = ", ".join(gaps[:GAPS_SHOWN])
+            more = f" and {len(gaps) - GAPS_SHOWN} more gaps" if len(gaps) > GAPS_SHOWN else ""
+            self.say(f"{archive.name}: no file of plan {plans}{more}: were they made without an archive?")
         done = 0
 
         def step(now: int) -> None:

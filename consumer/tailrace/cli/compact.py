@@ -10,14 +10,21 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from tailrace.cli.once import Run, add_metrics, told
 from tailrace.cli.selection import add_origins
 from tailrace.commit.committed import Shard, epoch_of, shards_of
 from tailrace.commit.compacted import Compaction
-from tailrace.commit.compaction import Input, file_name, item_from_dict, output_name, table_key, tables_prefix
+from tailrace.commit.compaction import (
+    FOLD_EVERY,
+    Input,
+    file_name,
+    item_from_dict,
+    output_name,
+    table_key,
+    tables_prefix,
+)
 from tailrace.commit.compactor import TableCompactor
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Body, LedgerStore, Place
@@ -25,7 +32,7 @@ from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.settings import MIB, Settings
 from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
-from tailrace.sinks.lake.compact import Merge, Unfit, empty
+from tailrace.sinks.lake.compact import Empties, Merge, Unfit, apart
 from tailrace.sinks.lake.filling import format_of
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.places import place_of
@@ -40,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_origins(parser, "compact what `{}` stored")
     parser.add_argument("--table", metavar="NAME", action="append", help="this table alone; can be given again")
     parser.add_argument("--after", type=float, metavar="HOURS", default=2.0, help="after an hour's end (default: 2)")
+    parser.add_argument("--also-open", action="store_true", help="hours that are not over as well: only for a look")
     parser.add_argument("--least", type=int, metavar="N", default=4, help="files that make one (default: 4)")
     parser.add_argument("--target-mb", type=int, metavar="MB", default=128, help="how large a file gets (default: 128)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -71,7 +79,7 @@ def _run(args: argparse.Namespace, report: Run) -> int:
     )
     started = clock.monotonic()
     closed = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) - timedelta(hours=args.after)
-    done = work.run(closed, args.table, dry=args.dry_run)
+    done = work.run(datetime.max.replace(tzinfo=UTC) if args.also_open else closed, args.table, dry=args.dry_run)
     seconds = max(clock.monotonic() - started, 0.001)
     if not args.dry_run:
         report.problems, report.rows = len(work.said), {"compacted": done.rows}
@@ -147,8 +155,9 @@ class Compacting:
             table,
             self._ledger,
             self._place,
-            partial(empty, self._place, self._epoch, self._form),
+            Empties(self._place, self._epoch, self._form),
             self._patience,
+            FOLD_EVERY,
         )
         made.open()
         return made
@@ -164,15 +173,15 @@ class Compacting:
                 view = owner.view()
             for inputs in groups(self._committed.live(names, view), self._limits):
                 if owner.lost:
-                    self.said.append(f"{table}: left to another run, which opened it later")
-                    return
-                suffixes = self._form.suffixes(table)
+                    break
                 if dry:
-                    self._done = self._done.plus(inputs, len(suffixes), 0)
+                    self._done = self._done.plus(inputs, len(self._form.suffixes(table)), 0)
                     self.said.append(f"{folder}: {len(inputs)} files")
-                    continue
-                names_of = tuple(output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
-                self._compact(owner, inputs, (*names_of, file_name(self._epoch, table, owner.chain)))
+                else:
+                    self._group(owner, folder, inputs)
+            if owner.lost:
+                self.said.append(f"{table}: left to another run, which opened it later")
+                return
 
     def _looking(self, table: str) -> TableCompactor:
         """Return one that has opened nothing, and knows what is committed."""
@@ -184,28 +193,46 @@ class Compacting:
     def _finish(self, owner: TableCompactor) -> None:
         """Bring the compaction through that an earlier run left open; as one of nothing where its inputs are gone."""
         opened = owner.opened
-        if opened is not None and not owner.lost and owner.generation:
-            self._compact(owner, opened.inputs, opened.names, begun=True)
+        if opened is None or owner.lost or not owner.generation:
+            return
+        try:
+            self._compact(owner, opened.inputs, opened.names)
+        except Unfit as error:
+            self.said.append(f"left as it is: {error}")
+            self._compact(owner, (), opened.names)
 
-    def _compact(
-        self, owner: TableCompactor, inputs: tuple[Input, ...], names: tuple[str, ...], *, begun: bool = False
-    ) -> None:
+    def _group(self, owner: TableCompactor, folder: str, inputs: tuple[Input, ...]) -> None:
+        """Make one file of a group's; or as few as may be, where some do not fit together."""
+        waiting = [inputs]
+        while waiting and not owner.lost:
+            inputs = waiting.pop(0)
+            suffixes = self._form.suffixes(owner.table)
+            objects = (output_name(self._epoch, folder, owner.chain, suffix) for suffix in suffixes)
+            try:
+                self._compact(owner, inputs, (*objects, file_name(self._epoch, owner.table, owner.chain)))
+            except Unfit as error:
+                parts = apart(inputs, error.names)
+                worth = [part for part in parts if _files(part) >= self._limits.least] if len(parts) > 1 else []
+                waiting += worth
+                if len(worth) < len(parts):
+                    self.said.append(f"left as it is: {error}")
+
+    def _compact(self, owner: TableCompactor, inputs: tuple[Input, ...], names: tuple[str, ...]) -> None:
+        """Bring a compaction through. Raises Unfit, and then nothing was begun."""
         merge = Merge(self._place, self._form, self._spool_bytes)
         about = Compaction(self._epoch, owner.table, owner.chain, owner.generation, inputs, ())
         try:
-            try:
-                bodies = merge.bodies(about, names)
-            except Unfit as error:
-                self.said.append(f"left as it is: {error}")
-                if not begun:
-                    return
-                inputs = ()
-                bodies = merge.bodies(about._replace(inputs=()), names)
+            bodies = merge.bodies(about, names)
             if owner.compact(inputs, names, bodies):
                 self._done = self._done.plus(inputs, len(names) - 1, bodies[names[0]].rows)
         finally:
             merge.close()
 
 
-def _never(entry: Input) -> Body:
+def _files(inputs: tuple[Input, ...]) -> int:
+    """Count files, each with all its formats once."""
+    return len({entry.name.rpartition(".")[0] for entry in inputs})
+
+
+def _never(_done: Compaction, entry: Input) -> Body:
     raise AssertionError(f"who only looks puts nothing at {entry.name}")

@@ -19,11 +19,13 @@ from typing import Final
 
 from tailrace.cli.once import add_metrics, told
 from tailrace.cli.selection import add_origins
-from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
+from tailrace.commit.committed import QUARANTINE, shards_of
 from tailrace.commit.patience import Patience
+from tailrace.commit.plan import app_key
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import Origin, ledger_of, origin_of
 from tailrace.edition import load
+from tailrace.kcl.preflight import lake_name
 from tailrace.ops import aws, logs
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
@@ -100,9 +102,16 @@ def _epochs(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[Orig
     ledger = ledger_of(settings, file_run=args.files)
     for files, drops in asked:
         origin = origin_of(settings, files=files, drops=drops)
-        epoch = epoch_of(ledger, origin.application)
-        if epoch is not None:
-            yield origin, ledger, epoch
+        found = ledger.read(app_key(origin.application))
+        if found is None:
+            continue
+        here = lake_name(settings.lake.uri)
+        if (lake := found[1].get("lake", here)) == here:
+            yield origin, ledger, str(found[1]["epoch"])
+        elif len(asked) == 1 or not drops:
+            raise SettingsError(f"[lake] uri: found {here}, expected {lake}, where `{origin.application}` stores")
+        else:
+            print(f"tailrace: left out: what `drops` stored in {lake}, another lake", file=sys.stderr)
 
 
 def target_of(settings: Settings) -> dict[str, str]:

@@ -29,7 +29,8 @@ from tailrace.commit.committed import (
     shards_of,
     told_once,
 )  # fmt: skip
-from tailrace.commit.compacted import NOTHING, chains_of, view_of
+from tailrace.commit.compacted import Whole, tables_of, whole_of, wrong_folds
+from tailrace.commit.compaction import TableItem
 from tailrace.commit.plan import Counts, PositionsDigest
 from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
@@ -61,20 +62,26 @@ def audit(
     counted in a note. What a compaction replaces meanwhile is looked at once more.
     """
     while True:
-        compacted = chains_of(ledger, epoch)
+        items = tables_of(ledger, epoch)
         report = _once(ledger, place, reader, epoch, stream, expired_before)
-        if report.holds or chains_of(ledger, epoch) == compacted:
+        if report.holds or _chains(tables_of(ledger, epoch)) == _chains(items):
             return report
+
+
+def _chains(items: Mapping[str, TableItem]) -> Mapping[str, int]:
+    return {table: item.chain for table, item in items.items()}
 
 
 def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str, expired_before: str) -> Report:
     report = Report(epoch, [], [], [])
     named: set[int] = set()
+    items = tables_of(ledger, epoch)  # before the shards
     try:
-        view = view_of(ledger, place, epoch)
+        view = whole_of(place, epoch, items)
+        report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items, view))
     except CommitFileError as error:
         report.findings.append(Finding("commits", str(error)))
-        view = NOTHING
+        view = Whole()
     outputs = Outputs(place, reader, view, partial(_expired, place, expired_before))
     shards = list(shards_of(ledger, epoch, stream))
     for shard in shards:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from tailrace.commit.committed import StoredObject, told_once
-from tailrace.commit.compacted import Compaction, View
+from tailrace.commit.compacted import Compaction, Whole
 from tailrace.commit.ports import Place
 
 ROWS_KEPT_MAX = 2_000_000  # in memory, of files that were opened last
@@ -54,7 +54,7 @@ class Moved(NamedTuple):
 class Outputs:
     """The live objects of all compactions."""
 
-    def __init__(self, place: Place, reader: Reader, view: View, gone: Callable[[StoredObject], bool]) -> None:
+    def __init__(self, place: Place, reader: Reader, view: Whole, gone: Callable[[StoredObject], bool]) -> None:
         self.view = view
         self._place, self._reader, self.gone = place, reader, gone
         self._kept: dict[str, Origins] = {}

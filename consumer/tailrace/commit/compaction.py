@@ -4,7 +4,9 @@ One item a table says how many compactions are committed; each has a file that s
 hold their rows from then on. A compaction is prepared, written and committed as a plan of a lane is: its names are
 durable before anything of them is written, and every write needs the generation. Only then are the replaced objects
 swept: an object without rows, of a higher generation, is put at each name, so that a writer who wakes up late finds a
-later owner there. What was swept is noted before the next compaction begins.
+later owner there. What was swept is noted before the next compaction begins. Every `FOLD_EVERY` of them, a file is made
+of what all so far came to, and then named in the item: readers begin with it. It follows from what is committed, so
+whoever makes it makes the same.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from tailrace.commit.protocol import UNREAD, Lost, Read
 from tailrace.commit.rules import Already, Refused
 
 INPUTS_MAX = 300  # names of at most 300 bytes, each with its digest, fit in one item of DynamoDB
+FOLD_EVERY = 32  # compactions that a reader may have to open one by one
 COMPACTED = "compacted"
 SWEPT = "swept"  # in the metadata of an object that stands where a replaced one stood
 
@@ -48,6 +51,7 @@ class TableItem(NamedTuple):
     committed_generation: int = 0
     swept: int = 0  # compactions whose replaced objects are known to hold no rows any more
     plan: Work | None = None
+    folded: int = 0  # compactions that one file tells of
 
 
 class Next(NamedTuple):
@@ -97,7 +101,17 @@ def sweeping(item: TableItem, generation: int, chain: int) -> Law:
     return Next(item._replace(swept=chain))
 
 
-Step = Literal["open", "rest", "prepare", "write", "commit", "sweep", "swept", "lost"]
+def folding(item: TableItem, generation: int, chain: int) -> Law:
+    """A file tells of all compactions up to `chain`."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.folded == chain:
+        return Already()
+    assert item.folded < chain <= item.chain, "only what is committed is folded"
+    return Next(item._replace(folded=chain))
+
+
+Step = Literal["open", "rest", "prepare", "write", "commit", "sweep", "swept", "fold", "folded", "lost"]
 RESTING: frozenset[Step] = frozenset({"rest", "lost"})
 
 
@@ -110,6 +124,7 @@ class Compactor(NamedTuple):
     item: TableItem = TableItem()
     plan: Work | None = None  # the plan in hand
     why: str = ""
+    fold_every: int = FOLD_EVERY
 
 
 class Swap(NamedTuple):
@@ -132,7 +147,13 @@ class Sweep(NamedTuple):
     last: int
 
 
-Effect = Read | Swap | Write | Sweep
+class Fold(NamedTuple):
+    """Make one file of what all compactions up to this one came to, where there is none."""
+
+    chain: int
+
+
+Effect = Read | Swap | Write | Sweep | Fold
 Reply = tuple[int, TableItem] | None | Lost
 
 
@@ -159,6 +180,8 @@ def verdict(compactor: Compactor) -> Law:
             return committing(compactor.item, compactor.generation, compactor.plan.chain)
         case "swept":
             return sweeping(compactor.item, compactor.generation, compactor.item.chain)
+        case "folded":
+            return folding(compactor.item, compactor.generation, compactor.item.chain)
     raise AssertionError(f"no law for {compactor.step}")
 
 
@@ -168,6 +191,8 @@ def effect(compactor: Compactor) -> Effect:
         return Write(compactor.plan)
     if compactor.step == "sweep":
         return Sweep(compactor.item.swept + 1, compactor.item.chain)
+    if compactor.step == "fold":
+        return Fold(compactor.item.chain)
     if compactor.revision == UNREAD:
         return Read()
     judged = verdict(compactor)
@@ -183,6 +208,8 @@ def after(compactor: Compactor, done: Effect, reply: Reply) -> Compactor:
         return _judged(compactor._replace(step="commit"))
     if isinstance(done, Sweep):
         return _judged(compactor._replace(step="swept"))
+    if isinstance(done, Fold):
+        return _judged(compactor._replace(step="folded"))
     if isinstance(done, Swap) and reply is None:
         return _granted(compactor._replace(revision=done.expected + 1, item=done.item))
     revision, item = reply if reply is not None else (0, TableItem())
@@ -203,14 +230,23 @@ def _granted(compactor: Compactor) -> Compactor:
     match compactor.step:
         case "open":
             compactor = compactor._replace(generation=compactor.item.generation)
-            return compactor._replace(step="sweep" if compactor.item.swept < compactor.item.chain else "rest")
+            return (
+                compactor._replace(step="sweep") if compactor.item.swept < compactor.item.chain else _rested(compactor)
+            )
         case "prepare":
             return compactor._replace(step="write")
         case "commit":
             return compactor._replace(step="sweep", plan=None)
         case "swept":
+            return _rested(compactor)
+        case "folded":
             return compactor._replace(step="rest")
     raise AssertionError(f"nothing is granted at {compactor.step}")
+
+
+def _rested(compactor: Compactor) -> Compactor:
+    due = compactor.item.chain - compactor.item.folded >= compactor.fold_every
+    return compactor._replace(step="fold" if due else "rest")
 
 
 def item_to_dict(item: TableItem) -> dict[str, Any]:
@@ -247,6 +283,11 @@ def tables_prefix(epoch: str) -> str:
 def file_name(epoch: str, table: str, chain: int) -> str:
     """Return the name of the file that tells of a compaction."""
     return f"_compactions/{epoch}/{table}/{chain:010d}.json"
+
+
+def fold_name(epoch: str, table: str, chain: int) -> str:
+    """Return the name of the file that tells of all compactions up to one."""
+    return f"_compactions/{epoch}/{table}/upto-{chain:010d}.json.gz"
 
 
 def output_name(epoch: str, folder: str, chain: int, suffix: str) -> str:

@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from tailrace.commit import compaction, protocol
-from tailrace.commit.compacted import Compaction, View, decode
+from tailrace.commit.compacted import Compaction, View, encode_fold, read_file, table_view
 from tailrace.commit.compaction import (
+    FOLD_EVERY,
     RESTING,
     SWEPT,
     Compactor,
+    Fold,
     Input,
     Swap,
     Sweep,
     TableItem,
     Work,
     Write,
-    file_name,
+    fold_name,
     item_from_dict,
     item_to_dict,
     table_key,
 )
+from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Body, LedgerStore, Place, WorldError
 from tailrace.commit.protocol import Lost, Read, Upload
 
-Empty = Callable[[Input], Body]  # an object without rows, to stand where the input stood
+Empty = Callable[[Compaction, Input], Body]  # an object without rows, to stand where the input stood
 
 
 class TableCompactor:
@@ -39,11 +42,12 @@ class TableCompactor:
         place: Place,
         empty: Empty,
         patience: Callable[[], Patience],
+        fold_every: int = FOLD_EVERY,
     ) -> None:
         self.epoch, self.table = epoch, table
         self._ledger, self._place, self._empty, self._patience = ledger, place, empty, patience
         self._key = table_key(epoch, table)
-        self._state = Compactor()
+        self._state = Compactor(fold_every=fold_every)
 
     def open(self) -> None:
         """Take the table over, and sweep what an earlier owner left."""
@@ -73,21 +77,14 @@ class TableCompactor:
         return self._state.item.chain + 1
 
     def view(self) -> View:
-        """Return all compactions of the table."""
-        return View(self._committed(number) for number in range(1, self._state.item.chain + 1))
+        """Return what is committed of the table."""
+        return table_view(self._place, self.epoch, self.table, self._state.item)
 
     def compact(self, inputs: tuple[Input, ...], names: tuple[str, ...], bodies: Mapping[str, Body]) -> bool:
         """Bring a compaction through, or the open one with its own names; False when the table was lost."""
         self._state = compaction.take(self._state, Work(0, 0, inputs, names))
         self._drive(bodies)
         return not self.lost
-
-    def _committed(self, chain: int) -> Compaction:
-        name = file_name(self.epoch, self.table, chain)
-        try:
-            return decode(self._place.read(name))
-        except FileNotFoundError:
-            raise WorldError(f"{name} is missing: what it replaced cannot be told") from None
 
     def _drive(self, bodies: Mapping[str, Body]) -> None:
         patience = self._patience()
@@ -101,13 +98,15 @@ class TableCompactor:
                         self._write(plan, bodies)
                     case Sweep(first, last):
                         self._sweep(range(first, last + 1))
+                    case Fold(chain):
+                        self._fold(chain)
                     case Read():
                         reply = _known(self._ledger.read(self._key))
                     case Swap(expected, item):
                         reply = _known(self._ledger.swap(self._key, expected, item_to_dict(item)))
             except WorldError as error:
                 patience.wait(error)
-                if isinstance(effect, Write | Sweep):
+                if isinstance(effect, Write | Sweep | Fold):
                     continue  # every put may be done again
                 reply = Lost()
             self._state = compaction.after(self._state, effect, reply)
@@ -123,12 +122,19 @@ class TableCompactor:
 
     def _sweep(self, chains: Iterable[int]) -> None:
         for chain in chains:
-            for entry in self._committed(chain).inputs:
-                body = self._empty(entry)
+            done = read_file(self._place, self.epoch, self.table, chain)
+            for entry in done.inputs:
+                body = self._empty(done, entry)
                 try:
                     self._put(entry.name, body, entry.chain, entry.generation + 1, swept=True)
                 finally:
                     body.close()
+        self._place.sync()
+
+    def _fold(self, chain: int) -> None:
+        body = BytesBody(encode_fold(self.view().fold(self.epoch, self.table, chain)))
+        about = protocol.meta(self.epoch, chain, self._state.generation)
+        self._place.create(fold_name(self.epoch, self.table, chain), body, about)  # a taken name says the same
         self._place.sync()
 
     def _put(self, name: str, body: Body, chain: int, generation: int, *, swept: bool = False) -> bool:

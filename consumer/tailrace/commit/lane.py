@@ -73,8 +73,7 @@ class Lane:
 
     def found(self) -> str | None:
         """Return the watermark as the ledger has it, None where it knows no such lane yet. Changes nothing."""
-        found = self._ledger.read()
-        return None if found is None else found[1].watermark
+        return self._ledger.watermark()
 
     def open(self, start: str = START) -> None:
         """Take the lane over: raise the generation, find watermark and open plan. A new one begins at `start`."""

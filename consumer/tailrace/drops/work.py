@@ -155,9 +155,7 @@ class Drops:
         item = self._calls.asked(
             LEDGER, lambda: self._items.take(file, self._holder, self._clock.now_ms(), self._until())
         )
-        if item["status"] == DONE:  # by another, meanwhile
-            return self._moved(file, item)
-        if item["holder"] != self._holder:
+        if item["holder"] != self._holder:  # another has it, or has just ended it
             return self._busy(file, item, message)
         self._kept_at = self._clock.monotonic()
         positions = self._filing.positions(source)

@@ -337,8 +337,9 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
         looking.start()
         orders: Orders = {}
         if first.edition.destinations:
-            listen = partial(obeying, settings, store, identity, watch, life.start_anew)
-            orders, life.obey = bearing(settings, clock)(listen)
+            orders, life.obey = bearing(settings, clock)(
+                partial(obeying, settings, store, identity, watch, life.start_anew)
+            )
         life.renew = Renewal(
             looking.ready,
             lambda shard, new: adopt(shard, settings, identity, new),

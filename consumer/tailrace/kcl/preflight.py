@@ -11,6 +11,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -20,12 +21,13 @@ from tailrace.commit.plan import app_key, lanes_prefix
 from tailrace.commit.ports import LedgerStore, WorldError
 from tailrace.kcl import jars, java, refusals
 from tailrace.kcl.properties import First
-from tailrace.nouns import LAKE
+from tailrace.nouns import LAKE, Destination
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings
 
 if TYPE_CHECKING:
+    from tailrace.editions import Read
     from tailrace.schema.source import Files
 
 EPOCH_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -55,13 +57,15 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     _refuse(refusals.of_settings(settings), file)
     found, folder = _engine(settings)
     patient = bearing(settings, clock)
-    files, lanes = patient(lambda: _edition(settings))
+    found_edition = patient(lambda: _edition(settings))
+    lanes = [one.name for one in found_edition.edition.destinations]
     _refuse(refusals.of_turn(settings, len(lanes)), file)
     aws = _Aws(settings)
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
     patient(aws.check_ledger)
     patient(aws.check_dedup)
+    _check_destinations(found_edition.edition.destinations, settings, aws.stream_arn, patient)
     log.info("found the stream, the ledger's table and the lake", stream=settings.stream.name, lake=settings.lake.uri)
     ledger = store()
     item = patient(lambda: mint(ledger, settings, created_ms, clock.now_ms()))
@@ -74,7 +78,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
         log.warning("[stream] start counts at an application's first start alone", kept=first, set=wanted)
-    return Ready(found, folder, first, item["epoch"], len(leases), files)
+    return Ready(found, folder, first, item["epoch"], len(leases), found_edition.files)
 
 
 def _tell_lanes(
@@ -193,8 +197,8 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
     return found, folder
 
 
-def _edition(settings: Settings) -> tuple[Files, tuple[str, ...]]:
-    """Return what the edition was read from, and its lanes beside the lake's. Raises BookError, SettingsError."""
+def _edition(settings: Settings) -> Read:
+    """Return the edition and what it was read from. Raises BookError, SettingsError: one line."""
     from tailrace.editions import read  # noqa: PLC0415  heavy
     from tailrace.rows.route import unknown_events  # noqa: PLC0415
 
@@ -204,7 +208,28 @@ def _edition(settings: Settings) -> tuple[Files, tuple[str, ...]]:
     routes = found.edition.treatment.routes
     for destination, pattern in unknown_events(routes, found.edition.book.types()) if routes else ():
         log.warning("a route names events that no schema knows", destination=destination, enabled_events=pattern)
-    return found.files, tuple(one.name for one in found.edition.destinations)
+    return found
+
+
+def _check_destinations(
+    destinations: Sequence[Destination], settings: Settings, stream_arn: str, patient: Callable[..., Any]
+) -> None:
+    """Look at where routes send events. One that blocks must be there; of others it is told."""
+    from tailrace.sinks.destinations import blocks, look  # noqa: PLC0415  heavy
+
+    for one in destinations:
+        if one.address == stream_arn:
+            raise Refused(f"route {one.name}: {one.address} is the stream that is read: its events would go round")
+        try:
+            why = patient(partial(look, one, settings)) if blocks(one) else look(one, settings)
+        except WorldError as error:
+            if blocks(one):
+                raise
+            why = str(error)
+        if why and blocks(one):
+            raise Refused(why)
+        if why:
+            log.warning("a destination cannot be used: its events become dead letters", destination=one.name, why=why)
 
 
 def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:
@@ -230,6 +255,7 @@ class _Aws:
 
         self._settings = settings
         self._aws = aws
+        self.stream_arn = ""  # once it was found
         where = settings.aws
         region = settings.stream.region
         self._kinesis = aws.client("kinesis", region=region, endpoint=where.kinesis_endpoint)
@@ -244,6 +270,7 @@ class _Aws:
             lambda: self._kinesis.describe_stream_summary(StreamName=name), f"find stream {name}", missing
         )
         summary = answer["StreamDescriptionSummary"]
+        self.stream_arn = str(summary["StreamARN"])
         if summary["StreamStatus"] == "CREATING":
             raise WorldError(f"the stream {name} is still being created")
         if summary["StreamStatus"] == "DELETING":

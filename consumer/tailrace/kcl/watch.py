@@ -156,6 +156,29 @@ class Watch:
             metrics.PUT_RETRIES.labels(SINK).inc()
         self._log.warning("trouble", **{**facts, "service": facts["what"]})
 
+    def _on_forwarded(self, facts: dict[str, Any]) -> None:
+        lane = facts["lane"]
+        for result in ("sent", "refused", "dead"):
+            if facts[result]:
+                metrics.FORWARD_MESSAGES.labels(lane, result).inc(facts[result])
+        metrics.FORWARD_CALLS.labels(lane).inc(facts["calls"])
+        if facts["retries"]:
+            metrics.FORWARD_RETRIES.labels(lane).inc(facts["retries"])
+        if facts["refused"] or facts["dead"]:
+            self._log.warning("dead letters", **facts)
+
+    def _on_away(self, facts: dict[str, Any]) -> None:
+        metrics.FORWARD_AWAY.labels(self._shard, facts["lane"]).set(1)
+        self._log.error("a destination takes nothing: its events become dead letters", **facts)
+
+    def _on_back(self, facts: dict[str, Any]) -> None:
+        metrics.FORWARD_AWAY.labels(self._shard, facts["lane"]).set(0)
+        self._log.info("a destination takes events again", **facts)
+
+    def _on_uncopied(self, facts: dict[str, Any]) -> None:
+        metrics.DEAD_LETTERS_UNCOPIED.labels(facts["lane"]).inc(facts["letters"])
+        self._log.warning("dead letters stand beside the lake, but not in their queue", **facts)
+
     def _on_lost(self, facts: dict[str, Any]) -> None:
         self._log.warning("shard has another owner", **facts)
 

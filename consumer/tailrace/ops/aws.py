@@ -65,24 +65,27 @@ STATUS_PASSING_MIN = 500
 STATUS_THROTTLED = 429
 
 
-def config(connections: int = 10, *, s3_path_style: bool = False) -> Config:
-    """Return the configuration of a client that at most `connections` threads share."""
+def config(connections: int = 10, *, s3_path_style: bool = False, read_s: float = 0.0) -> Config:
+    """Return the configuration of a client that at most `connections` threads share.
+
+    `read_s`: how long an answer may take, where its service works on it; such a call is not repeated unasked.
+    """
     return Config(
         connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
+        read_timeout=read_s or READ_TIMEOUT_S,
         max_pool_connections=connections,
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        retries={"total_max_attempts": 1 if read_s else 2, "mode": "standard"},
         s3={"addressing_style": "path" if s3_path_style else "auto"},
     )
 
 
-def client(service: str, *, region: str, endpoint: str = "", connections: int = 10) -> Any:
+def client(service: str, *, region: str, endpoint: str = "", connections: int = 10, read_s: float = 0.0) -> Any:
     """Return a client of a service. An endpoint other than AWS's is addressed by path, which matters to S3."""
     return boto3.client(
         service,  # type: ignore[call-overload]  # the stubs want a literal
         region_name=region,
         endpoint_url=endpoint or None,
-        config=config(connections, s3_path_style=bool(endpoint)),
+        config=config(connections, s3_path_style=bool(endpoint), read_s=read_s),
     )
 
 

@@ -71,6 +71,22 @@ OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "sink"
 PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "sink")
 WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be tried again.", "service")
 
+# Forwards.
+FORWARD_MESSAGES = _counter(
+    "forward_messages_total",
+    "Messages by what became of them: sent; refused for good, or given up, and so dead letters.",
+    "lane",
+    "result",
+)
+FORWARD_RETRIES = _counter("forward_retries_total", "Messages that were sent again.", "lane")
+FORWARD_CALLS = _counter("forward_calls_total", "Calls made to a destination.", "lane")
+FORWARD_AWAY = _gauge(
+    "forward_away", "1 while a destination takes nothing, and its events become dead letters.", "shard", "lane"
+)
+DEAD_LETTERS_UNCOPIED = _counter(
+    "dead_letters_uncopied_total", "Dead letters that stand beside the lake but not in their queue.", "lane"
+)
+
 # Editions: schemas, routes and lookup files.
 EDITION_TIME = _gauge("edition_timestamp_seconds", "When the edition in use was taken up.", "shard")
 EDITION_SUCCESS = _gauge(

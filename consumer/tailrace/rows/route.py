@@ -30,7 +30,7 @@ ROUTES_MAX: Final = 100
 PATTERNS_MAX: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:[0-9]*:(?P<resource>\S+)")
-_URL: Final = re.compile(r"https://[^\s/]+\S*")
+_URL: Final = re.compile(r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/\S*)?")
 _EVERYTHING: Final = ("*",)
 
 
@@ -148,7 +148,7 @@ def _options(where: str, value: Any) -> Mapping[str, Any]:
 
 
 def _service(address: str) -> str:
-    return "https" if address.startswith("https://") else address.split(":")[2]
+    return "https" if address.startswith(("https://", "http://")) else address.split(":")[2]
 
 
 def _check_destination(where: str, route: Route) -> None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Final, NamedTuple
 
-from tailrace.commit.ports import Say, Sink
+from tailrace.commit.ports import Place, Say, Sink
 from tailrace.nouns import Destination, Identity
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings, SettingsError
 
-MODULES: Final[Mapping[str, str]] = {}  # service -> module with `sink(destination, around) -> Sink`
+_FORWARD: Final = "tailrace.sinks.forward.sink"
+MODULES: Final[Mapping[str, str]] = {
+    "sqs": _FORWARD,
+    "sns": _FORWARD,
+    "kinesis": _FORWARD,
+    "firehose": _FORWARD,
+    "lambda": _FORWARD,
+    "https": _FORWARD,
+}  # service -> module with `sink(destination, around) -> Sink`
 
 
 class Around(NamedTuple):
@@ -21,25 +30,35 @@ class Around(NamedTuple):
     identity: Identity
     clock: Clock
     say: Say
-
-
-def check(destination: Destination) -> None:
-    """See that a destination's options are understood, by its module's `check(destination)`. Raises SettingsError.
-
-    Whoever reads routes does this, so that a mistake in them is refused whole and the last good ones stay.
-    """
-    module = MODULES.get(destination.service)
-    found = None if module is None else getattr(import_module(module), "check", None)
-    if found is not None:
-        found(destination)
+    place: Place  # of the lake: what cannot be sent is kept beside it
 
 
 def sink_of(destination: Destination, around: Around) -> Sink:
     """Return the sink of a destination. Raises SettingsError for options that it does not take."""
+    build: Callable[[Destination, Around], Sink] = _module(destination).sink
+    return build(destination, around)
+
+
+def check(destination: Destination, settings: Settings) -> None:
+    """See that address and options are understood, without asking anyone. Raises SettingsError."""
+    judge: Callable[[Destination, Settings], None] | None = getattr(_module(destination), "check", None)
+    if judge is not None:
+        judge(destination, settings)
+
+
+def look(destination: Destination, settings: Settings) -> str:
+    """Ask whether a destination can be used; return why not, or nothing. Raises WorldError, SettingsError."""
+    ask: Callable[[Destination, Settings], str] | None = getattr(_module(destination), "look", None)
+    return "" if ask is None else ask(destination, settings)
+
+
+def blocks(destination: Destination) -> bool:
+    """Does a destination that cannot be used hold its events back? Those of others are kept as dead letters."""
+    return MODULES.get(destination.service) != _FORWARD or destination.options.get("on_failure") == "block"
+
+
+def _module(destination: Destination) -> ModuleType:
     module = MODULES.get(destination.service)
     if module is None:
-        raise SettingsError(
-            f"{destination.name}: found {destination.service}, expected one of {', '.join(MODULES) or 'none yet'}"
-        )
-    build: Callable[[Destination, Around], Sink] = import_module(module).sink
-    return build(destination, around)
+        raise SettingsError(f"{destination.name}: found {destination.service}, expected one of {', '.join(MODULES)}")
+    return import_module(module)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.filed import Work
-from tailrace import archived
+from tailrace import archived, files
 from tailrace.cli import main
 
 
@@ -84,6 +84,23 @@ def test_an_archive_that_is_no_more_whole_is_told_with_its_files(
     out, err = capsys.readouterr()
     assert "3 files in" in out
     assert err.splitlines()[-2:] == ["not finished:", f"  {names[1].resolve().as_uri()}"]
+
+
+def test_plans_that_have_no_file_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "CHUNK_RECORDS", 10)
+    first = Work(tmp_path / "first")
+    first.environ |= {"TAILRACE_LAKE_RAW": "avro", "TAILRACE_FLUSH_ROWS": "10"}
+    assert first.backfill(first.write("a.jsonl", 70)) == 0
+    for chain in (2, 4, 5):
+        next(first.lake.glob(f"raw/*/*/*-{chain:010d}.avro")).unlink()
+    other = rebuilt(first)
+    capsys.readouterr()
+    assert other.backfill(first.lake / "raw") == 0
+    out, err = capsys.readouterr()
+    assert "40 events received" in out
+    assert "no file of plan 2, 4 to 5: were they made without an archive?" in out + err
 
 
 def test_only_the_archive_is_taken_of_a_folder_and_any_file_by_its_name(

@@ -153,6 +153,15 @@ def test_only_what_drops_stored(both: Work) -> None:
     assert said == "tailrace: the ledger knows no application `drops/other`\n"
 
 
+def test_what_lies_in_another_lake_is_left_out(both: Work) -> None:
+    key = app_key("drops/tailrace")
+    assert both.house.store.swap(key, 1, {"epoch": "d0", "lake": "s3://other/lake"}) is None
+    assert "3 rows in 1 transactions" in both.run(files=False)
+    assert both.house.rows(LANDED) == [(EPOCH, STREAM, 1, 3)]
+    said = both.run("--drops", files=False, status=2)
+    assert said == f"tailrace: [lake] uri: found {URI}, expected s3://other/lake, where `drops/tailrace` stores\n"
+
+
 def test_a_loader_at_work_keeps_only_its_own_epoch(both: Work) -> None:
     held = plan.to_dict(plan.Item(1, "other", 1 << 50))
     assert both.house.store.swap(f"load/{EPOCH}/local/dev/tailrace", 0, held) is None

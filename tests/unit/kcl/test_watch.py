@@ -64,3 +64,23 @@ def test_what_becomes_of_editions_is_counted(tmp_path: Path) -> None:
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1, 1]
     assert value(metrics.EDITION_SUCCESS) > 1.7e9
     assert value(metrics.EDITION_TIME) >= value(metrics.EDITION_SUCCESS)
+
+
+def counted(metric: Any, *labels: str) -> float:
+    return float(metric.labels(*labels)._value.get())
+
+
+def test_forwards_are_counted_by_destination_and_result() -> None:
+    watch = Watch("shard", logs.get("test"), SystemClock())
+    there = "a-destination-of-this-test"
+    watch("forwarded", lane=there, sent=5, refused=1, dead=2, retries=3, calls=4)
+    watch("forwarded", lane=there, sent=5, refused=0, dead=0, retries=0, calls=1)
+    found = {result: counted(metrics.FORWARD_MESSAGES, there, result) for result in ("sent", "refused", "dead")}
+    assert found == {"sent": 10, "refused": 1, "dead": 2}
+    assert (counted(metrics.FORWARD_RETRIES, there), counted(metrics.FORWARD_CALLS, there)) == (3, 5)
+    watch("away", lane=there, why="no")
+    assert value(metrics.FORWARD_AWAY, there) == 1
+    watch("back", lane=there)
+    assert value(metrics.FORWARD_AWAY, there) == 0
+    watch("uncopied", lane=there, letters=7, why="no")
+    assert counted(metrics.DEAD_LETTERS_UNCOPIED, there) == 7

@@ -46,7 +46,7 @@ class AvroFile:
     def rows(self) -> int:
         return self._spool.rows
 
-    def write(self, rows: pa.Table) -> None:
+    def write(self, rows: pa.Table, *, last: bool = False) -> None:
         """Encode one row group: some blocks."""
         for batch in rows.combine_chunks().to_batches(max_chunksize=ENCODED_AT_ONCE):
             self._blocks(datums(batch))

@@ -64,14 +64,18 @@ class Committed:
         self._place = place
 
     def live(self, names: Iterable[str], view: View) -> Iterator[Input]:
-        """Yield those of the names that hold committed rows themselves."""
-        ours = {
-            entry.name: Input(entry.name, entry.rows, entry.bytes, entry.sha256, one.chain, one.generation)
-            for one, entry in view.outputs()
-        }
+        """Yield those of a folder's names that hold committed rows themselves."""
+        ours: dict[str, Input] | None = None
         for name in names:
+            if view.replaced(name):
+                continue
+            if ours is None:
+                ours = {
+                    entry.name: Input(entry.name, entry.rows, entry.bytes, entry.sha256, one.chain, one.generation)
+                    for one, entry in view.outputs(name.rpartition("/")[0])
+                }
             found = ours.get(name) or self._planned(name)
-            if found is not None and not view.replaced(name):
+            if found is not None:
                 yield found
 
     def _planned(self, name: str) -> Input | None:

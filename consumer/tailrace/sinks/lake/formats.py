@@ -23,7 +23,7 @@ class Format(NamedTuple):
     parquet: tuple[str, ...] = (ALL,)  # tables, `*` stands for any characters
     avro: tuple[str, ...] = ()
     avro_codec: str = "snappy"
-    page_index: bool = False  # of Parquet: 2 KB a file of 70 columns, worth it where a row group has many pages
+    large: bool = False  # Parquet packed as `dense` says, with an index of its pages: 2 KB a file of 70 columns
 
     def suffixes(self, table: str) -> tuple[str, ...]:
         """Return what the names of a table's files end in. A table that nothing names goes to Parquet."""

@@ -25,6 +25,7 @@ NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Athena and Spark read as
 VALUE_CHARS_MAX = 64  # Redshift's load logs cut names at 256
 DIGEST_CHARS = 16
 PARTIAL = re.compile("%[0-9A-F]?$")  # an escape that the cut went through
+TIME = pa.timestamp("us", "UTC")
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,9 +95,9 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
     if moment.null_count:
         moment = pc.coalesce(moment, received)
     ahead = pc.subtract(moment, received)
-    extremes = pc.min_max(ahead).as_py()
+    least, most = _ends(ahead)
     past = min(span for span in (layout.past_days * DAY_US, layout.late_hours * HOUR_US, FOREVER_US) if span)
-    if extremes["max"] > layout.future_hours * HOUR_US or extremes["min"] < -past or pc.min(moment).as_py() < YEAR_1_US:
+    if most > layout.future_hours * HOUR_US or least < -past or pc.min(moment).as_py() < YEAR_1_US:
         batch, moment = _by_arrival(batch, moment, received, ahead, layout)
     if not layout.tenant_partition:
         return _by_hour(rows, batch, moment)
@@ -112,6 +113,9 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
 
 
 def _by_hour(rows: Rows, batch: pa.RecordBatch, moment: pa.Array) -> list[tuple[str, pa.RecordBatch]]:
+    first, last = (moment_us // HOUR_US + SHIFT_HOURS for moment_us in _ends(moment))
+    if first == last:
+        return [(f"{rows.table.name}/{_hour(first)}", batch)]
     hours = _hours(moment)
     return _group(batch, hours, {hour: f"{rows.table.name}/{_hour(hour)}" for hour in _distinct(hours)})
 
@@ -161,11 +165,16 @@ def _group(batch: pa.RecordBatch, keys: pa.Array, folders: dict[int, str]) -> li
 
 
 def _distinct(keys: pa.Array) -> list[int]:
-    extremes = pc.min_max(keys).as_py()
-    if extremes["min"] == extremes["max"]:
-        return [extremes["min"]]
+    least, most = _ends(keys)
+    if least == most:
+        return [least]
     distinct: list[int] = pc.unique(keys).to_pylist()
     return distinct
+
+
+def _ends(numbers: pa.Array) -> tuple[int, int]:
+    found = pc.min_max(numbers).as_py()
+    return found["min"], found["max"]
 
 
 def _hours(moment: pa.Array) -> pa.Array:
@@ -173,7 +182,7 @@ def _hours(moment: pa.Array) -> pa.Array:
 
 
 def _micros(column: pa.Array) -> pa.Array:
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return column.cast(TIME).view(pa.int64())
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tailrace.commit.committed import QUARANTINE, StoredObject
-from tailrace.commit.compacted import NOTHING, View, chains_of, view_of
+from tailrace.commit.compacted import NOTHING, View, table_view, tables_of
+from tailrace.commit.compaction import TableItem
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.lake.formats import PARQUET
@@ -48,10 +49,10 @@ class Views:
 
     def of(self, table: str) -> View:
         """Return a table's as they are committed by now. Raises CommitFileError."""
-        chain = chains_of(self._ledger, self._epoch, table).get(table, 0)
+        item = tables_of(self._ledger, self._epoch, table).get(table, TableItem())
         known = self._known.get(table)
-        if known is None or known[0] != chain:
-            known = self._known[table] = chain, view_of(self._ledger, self._place, self._epoch, table)
+        if known is None or known[0] != item.chain:
+            known = self._known[table] = item.chain, table_view(self._place, self._epoch, table, item)
         return known[1]
 
 

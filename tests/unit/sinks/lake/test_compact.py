@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.memory_ports import MemoryPlace
+from tailrace.commit.committed import StoredObject
 from tailrace.commit.compacted import Compaction, decode
 from tailrace.commit.compaction import Input
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.ports import Body
 from tailrace.nouns import Table
-from tailrace.sinks.lake.compact import Merge, Unfit, empty, told
+from tailrace.sinks.lake.compact import Empties, Merge, Unfit, columns, told
 from tailrace.sinks.lake.folder import file_of
 from tailrace.sinks.lake.formats import Format
 from tailrace.sinks.lake.groups import opened
@@ -113,11 +114,17 @@ def test_of_two_formats_the_one_with_rows_is_read() -> None:
     assert told([*both, *one, entry("c.parquet", 0)]) == [both[1], one[1]]
 
 
-def test_an_object_that_was_replaced_keeps_its_columns_and_none_of_its_rows() -> None:
+def test_what_stands_where_an_object_was_replaced_has_the_columns_of_what_replaced_it_and_no_rows() -> None:
     place = MemoryPlace()
-    for name in ("a.parquet", "a.avro"):
-        entry = put(place, name, pa.table({"row_id": ["1"], "n": [4]}))
-        with empty(place, "e", FORM, entry).open() as source, opened(name, source) as groups:
+    old = [put(place, name, pa.table({"row_id": ["1"], "n": [4]})) for name in ("a.parquet", "a.avro")]
+    new = put(place, "big.parquet", pa.table({"row_id": ["1"], "n": [4], "m": pa.array([None], pa.int64())}))
+    output = StoredObject(new.name, "click/v1", 1, new.bytes, new.sha256)
+    done = Compaction("e", "click/v1", 1, 1, tuple(old), (output,))
+    empties = Empties(place, "e", FORM)
+    for entry in old:
+        with empties(done, entry).open() as source, opened(entry.name, source) as groups:
             assert sum(group.rows for group in groups) == 0
-    with empty(place, "e", FORM, entry._replace(name=f"{FOLDER}/z.parquet")).open() as source:
-        assert source.read(4) == b"PAR1"
+            assert columns(entry.name, source).names == ["row_id", "n", "m"]
+    gone = done._replace(objects=(output._replace(name=f"{FOLDER}/z.parquet"),))
+    with empties(gone, old[0]).open() as source:
+        assert columns(old[0].name, source).names == ["row_id"]

@@ -1,0 +1,227 @@
+"""Any service over HTTPS, and OpenSearch's _bulk. Rule: secrets come from the environment, and never into a message.
+
+A status says what became of a call: taken, to be sent again, or refused for good, which smaller calls then pin down.
+Redirects are not followed: headers would go where nobody said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import orjson
+import urllib3
+from msgspec import Meta, field
+from urllib3.exceptions import HTTPError, LocationParseError
+
+from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.nouns import Destination
+from tailrace.settings import KIB, MIB, Aws, SettingsError
+from tailrace.sinks.forward.messages import Message
+from tailrace.sinks.forward.options import Parallel, refused
+from tailrace.sinks.forward.secrets import secret
+from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
+
+CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+SAID_CHARS_MAX: Final = 500
+ANSWER_BYTES_MAX: Final = 16 * MIB
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN: Final = frozenset({"content-length", "host", "transfer-encoding", "connection"})
+Header = str | dict[str, str]
+
+
+class Options(Parallel, frozen=True):
+    """How the service is called."""
+
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    headers: dict[str, Header] = field(default_factory=dict)  # a text; or {"env": NAME}, with a "prefix" by choice
+    format: Literal["json", "array", "ndjson", "bulk"] = "json"  # one event a call; or many
+    template: dict[str, Any] | None = None  # "$column" stands for a column's value
+    batch: Annotated[int, Meta(ge=1, le=10_000)] = 500  # messages a call, where it takes many
+    call_bytes: Annotated[int, Meta(ge=KIB, le=100 * MIB)] = 5 * MIB
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0  # without a byte of an answer
+    retry: tuple[Annotated[int, Meta(ge=300, le=599)], ...] = ()  # statuses that pass, besides those that do anyway
+    refuse: tuple[Annotated[int, Meta(ge=300, le=599)], ...] = ()  # statuses that say the message is at fault
+
+
+OPTIONS: Final = Options
+
+
+class Https:
+    """One URL."""
+
+    ordered = False
+
+    def __init__(self, url: str, options: Options, headers: Mapping[str, str], missing: str = "") -> None:
+        """`missing`: the secret that the environment lacks. Who only judges routes has none."""
+        self._url, self._options, self._missing = url, options, missing
+        self._shown = url.partition("?")[0]
+        kind = "application/x-ndjson" if options.format in {"ndjson", "bulk"} else "application/json"
+        self._headers = {"Content-Type": kind, "User-Agent": "tailrace", **headers}
+        most = 1 if options.format == "json" else options.batch
+        overhead = 128 if options.format == "bulk" else 1
+        self.limits = Limits(most, options.call_bytes, options.call_bytes, overhead)
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=options.concurrency,
+            timeout=urllib3.Timeout(connect=min(5.0, options.timeout_s), read=options.timeout_s),
+            retries=False,
+        )
+
+    def send(self, messages: Sequence[Message]) -> list[Result]:
+        """Make one call."""
+        if self._missing:
+            raise WorldDenied(self._missing)
+        answer = self._asked(self._body(messages))
+        try:
+            said = answer.read(ANSWER_BYTES_MAX, decode_content=True)
+        except HTTPError as error:
+            raise WorldError(f"{self._shown}: {type(error).__name__} while it answered") from error
+        if len(said) == ANSWER_BYTES_MAX:
+            answer.close()  # more is to come, which nobody reads
+        answer.release_conn()
+        if 200 <= answer.status < 300:
+            return _items(messages, said) if self._options.format == "bulk" else [None] * len(messages)
+        return [self._failure(answer.status, answer.headers.get("Retry-After", ""), said)] * len(messages)
+
+    def _asked(self, body: bytes) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(
+                self._options.method,
+                self._url,
+                body=body,
+                headers=self._headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+        except (HTTPError, LocationParseError) as error:
+            raise WorldError(f"{self._shown}: {type(error).__name__}") from error
+
+    def _failure(self, status: int, retry_after: str, said: bytes) -> Failure:
+        """Return what a status means of a call; raises Unfit where what was in it is at fault."""
+        options = self._options
+        at_fault = status in CONTENT and status not in options.retry
+        if at_fault or status in options.refuse:
+            raise Unfit(f"HTTP {status}", _shortened(said))
+        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=_shortened(said))
+
+    def _body(self, messages: Sequence[Message]) -> bytes:
+        options = self._options
+        data = [one.data if options.template is None else _filled(options.template, one.data) for one in messages]
+        if options.format == "json":
+            return data[0]
+        if options.format == "array":
+            return b"[" + b",".join(data) + b"]"
+        if options.format == "ndjson":
+            return b"".join([one + b"\n" for one in data])
+        lines = []
+        for one, doc in zip(messages, data, strict=True):
+            lines += [orjson.dumps({"index": {"_id": one.row_id}}), doc]
+        return b"\n".join(lines) + b"\n"
+
+    def look(self) -> None:
+        """Ask whether somebody answers there; what the service says of such a call is its own affair."""
+        if self._missing:
+            raise SettingsError(self._missing)
+        try:
+            self._pool.request("HEAD", self._url, headers=self._headers, redirect=False, retries=False)
+        except HTTPError as error:
+            raise WorldError(f"{self._shown}: {type(error).__name__}") from error
+
+
+def target(destination: Destination, options: Options, _aws: Aws) -> Https:
+    """Return the service at a URL. Raises SettingsError."""
+    try:
+        where = urlsplit(destination.address)
+        known = where.scheme == "https" or (where.scheme == "http" and where.hostname in LOOPBACK)
+        sound = known and bool(where.hostname) and where.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise refused(destination, f"found {destination.address}, expected https://..., or http:// on this machine")
+    if where.username is not None or where.fragment:
+        raise refused(destination, "expected a URL without user, password and fragment: say `headers` with an `env`")
+    for name in options.headers:
+        if not _TOKEN.fullmatch(name) or name.lower() in _OWN:
+            raise refused(destination, f"headers: {name!r} cannot be set")
+    headers, missing = {}, ""
+    for name, said in options.headers.items():
+        found = _header(destination, name, said)
+        if found is None:
+            missing = f"route {destination.name}: headers.{name}: the environment has no {said['env']}"  # type: ignore[index]
+        elif not found.isprintable() or not found.isascii():
+            raise refused(destination, f"headers.{name}: expected printable ASCII")
+        headers[name] = found or ""
+    return Https(destination.address, options, headers, missing)
+
+
+def _header(destination: Destination, name: str, said: Header) -> str | None:
+    """Return what a header says; None where the environment lacks it."""
+    if isinstance(said, str):
+        return said
+    if not set(said) <= {"env", "prefix"} or not said.get("env"):
+        raise refused(destination, f'headers.{name}: expected a text, or {{"env": NAME, "prefix": TEXT}}')
+    if said["env"].startswith("TAILRACE_"):  # those are not handed on to the children, who send
+        raise refused(destination, f"headers.{name}: found {said['env']}, expected a name without TAILRACE_")
+    found = secret(said["env"])
+    return None if found is None else said.get("prefix", "") + found
+
+
+def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
+    """Return a message in another shape: `$column` is the column's value, null where there is none; `$$` is `$`."""
+    row = orjson.loads(data)
+
+    def fill(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: fill(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [fill(value) for value in part]
+        if isinstance(part, str) and part.startswith("$"):
+            if part.startswith("$$"):
+                return part[1:]
+            return row if part == "$" else row.get(part[1:])
+        return part
+
+    return orjson.dumps(fill(template))
+
+
+def _items(messages: Sequence[Message], said: bytes) -> list[Result]:
+    """Return what _bulk says of each of its documents."""
+    try:
+        items = [next(iter(item.values())) for item in orjson.loads(said)["items"]]
+        if len(items) != len(messages):
+            raise ValueError(len(items))
+        return [_item(item) for item in items]
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return [Failure("the answer is none of _bulk's")] * len(messages)
+
+
+def _item(item: Mapping[str, Any]) -> Result:
+    status = int(item["status"])
+    if 200 <= status < 300:
+        return None
+    error = item.get("error") or {}
+    kind, reason = (error.get("type", ""), error.get("reason", "")) if isinstance(error, dict) else ("", error)
+    return Failure(f"{status} {kind}".strip(), final=status in CONTENT, detail=str(reason)[:SAID_CHARS_MAX])
+
+
+def _seconds(retry_after: str) -> float:
+    """Return the pause that was asked for: seconds, or a date."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:6])
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    now = datetime.now(UTC)
+    return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp())
+
+
+def _shortened(said: bytes) -> str:
+    return said[: 4 * SAID_CHARS_MAX].decode(errors="replace")[:SAID_CHARS_MAX]

@@ -1,0 +1,109 @@
+"""Before a start: destinations that are missing, denied or not understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.editions import schema, settings_of
+from support.memory_target import Time
+from support.ministack import ministack
+from tailrace import edition
+from tailrace import settings as s
+from tailrace.commit.ports import WorldError
+from tailrace.kcl import preflight
+from tailrace.kcl.preflight import Refused
+from tailrace.nouns import Destination
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:nowhere"
+NOBODY = "http://127.0.0.1:9/"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ministack(tmp_path_factory.mktemp("aws")) as running:
+        yield running.url
+
+
+def start(url: str, service: str, address: str, stream: str = "", **options: Any) -> float:
+    """Look at one destination; return how long that was waited for."""
+    settings, clock = s.Settings(aws=s.Aws(sqs_endpoint=url), world=s.World(patience_s=20)), Time()
+    found = [Destination("to", service, address, options)]
+    preflight._check_destinations(found, settings, stream, preflight.bearing(settings, clock))
+    return clock.at
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    said: list[tuple[str, Any]] = []
+    monkeypatch.setattr(preflight.log, "warning", lambda text, **facts: said.append((text, facts)))
+    return said
+
+
+def test_one_that_is_missing_is_told_where_its_events_become_dead_letters(
+    url: str, told: list[tuple[str, Any]]
+) -> None:
+    start(url, "sqs", QUEUE)
+    ((text, facts),) = told
+    assert text == "a destination cannot be used: its events become dead letters"
+    assert facts["why"].startswith("route to: find the queue nowhere: ")
+
+
+def test_one_that_is_missing_refuses_the_start_where_it_blocks(url: str) -> None:
+    with pytest.raises(Refused, match=r"^route to: find the queue nowhere") as caught:
+        start(url, "sqs", QUEUE, on_failure="block")
+    assert "\n" not in str(caught.value)
+
+
+def test_one_that_does_not_answer_is_waited_for_only_where_it_blocks(url: str, told: list[tuple[str, Any]]) -> None:
+    assert start(url, "https", NOBODY) == 0
+    assert len(told) == 1
+    with pytest.raises(WorldError, match=r"^http://127.0.0.1:9/: NewConnectionError"):
+        start(url, "https", NOBODY, on_failure="block")
+    assert len(told) > 2, "it was waited for"
+
+
+def test_its_queue_of_dead_letters_is_looked_at_too(url: str, told: list[tuple[str, Any]]) -> None:
+    import boto3
+
+    boto3.client("sqs", region_name="us-east-1", endpoint_url=url).create_queue(QueueName="here")
+    start(url, "sqs", QUEUE.replace("nowhere", "here"), dead_letter_queue=QUEUE)
+    ((_, facts),) = told
+    assert "nowhere" in facts["why"]
+
+
+def test_a_secret_that_is_not_there_refuses_the_start(url: str) -> None:
+    with pytest.raises(s.SettingsError, match="the environment has no NO_SUCH"):
+        start(url, "https", "https://example.org/", headers={"A": {"env": "NO_SUCH"}})
+
+
+def test_the_stream_that_is_read_is_no_destination(url: str) -> None:
+    arn = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"
+    with pytest.raises(Refused, match="is the stream that is read: its events would go round"):
+        start(url, "kinesis", arn, stream=arn)
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "said"),
+    [
+        (QUEUE, {"patience": 1}, "route to: patience is no option of sqs"),
+        ("arn:aws:sqs:us-east-1:1:a/b", {}, "route to: found arn:aws:sqs:us-east-1:1:a/b, expected"),
+        ("arn:aws:iam::1:role/a", {}, 'route 2 (to): destination_arn: found "iam", expected one of'),
+        ("http://example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
+        ("http://127.0.0.1@example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
+    ],
+)
+def test_routes_with_what_is_not_understood_are_no_edition(
+    tmp_path: Path, address: str, options: dict[str, Any], said: str
+) -> None:
+    schema(tmp_path, "click", "1")
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+    to = {"destination_name": "to", "destination_arn": address, "enabled_events": ["*"], "options": options}
+    with pytest.raises(s.SettingsError) as caught:
+        edition.load(settings_of(tmp_path, json=json.dumps([lake, to])))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
