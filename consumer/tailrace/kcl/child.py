@@ -323,10 +323,10 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
 
     clock = LeashedClock(alive)
     copy = edition_copy(path)
-    first = editions.first(settings, copy, bearing(settings, clock), log.warning)
+    patient = bearing(settings, clock)
+    first = editions.first(settings, copy, patient, log.warning)
     store = ledger_of(settings, file_run=False)
-    epoch = bearing(settings, clock)(lambda: epoch_of(settings, store))
-    place = place_of(settings)
+    epoch = patient(lambda: epoch_of(settings, store))
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
@@ -337,9 +337,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
         looking.start()
         orders: Orders = {}
         if first.edition.destinations:
-            orders, life.obey = bearing(settings, clock)(
-                partial(obeying, settings, store, identity, watch, life.start_anew)
-            )
+            orders, life.obey = patient(partial(obeying, settings, store, identity, watch, life.start_anew))
         life.renew = Renewal(
             looking.ready,
             lambda shard, new: adopt(shard, settings, identity, new),
@@ -352,7 +350,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             identity,
             edition=first.edition,
             store=store,
-            place=place,
+            place=place_of(settings),
             clock=clock,
             say=watch,
             alive=alive,
