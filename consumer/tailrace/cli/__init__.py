@@ -65,6 +65,7 @@ COMMANDS = (
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
     Command("redrive", "mend", "Mend what was rejected and send it again."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
+    Command("lane", "mend", "List destinations, pause and resume them, or have them leave records out."),
     Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
 )
 
