@@ -10,15 +10,18 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane
 from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
+from tailrace.commit.switches import Order
 from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
+WAITING: Final = frozenset({"parked", "paused", "stopped"})  # states of a lane that the others do not wait for
 
 
 class Pipeline(Protocol):
@@ -40,14 +43,19 @@ class Shard:
         lanes: Sequence[Lane],
         now_ms: Callable[[], int],
         say: Say,
-        repeats: Callable[[Outcome, Lane], Outcome] | None = None,
+        repeats: Callable[[Outcome, Lane, dict[str, str]], Outcome] | None = None,
+        orders: Mapping[str, Order] = MappingProxyType({}),
     ) -> None:
-        """`repeats` takes out of an outcome what came before, with what a lane knows; None: nothing does."""
+        """`repeats` takes out of an outcome what came before, with what a lane knows; None: nothing does.
+
+        `orders`: what persons have said of lanes, by name.
+        """
         self._pipeline = pipeline
         self._lanes = lanes
         self._now_ms = now_ms
         self._say = say
         self._repeats = repeats
+        self._orders = orders
         self._careful_records = 0
         self.delivered = START  # mark of the last record the daemon brought
         self.digits = 0  # of its sequence number, where zeros stand before it (stand-ins; Kinesis has none)
@@ -61,9 +69,17 @@ class Shard:
         found = {lane.name: lane.found() for lane in self._lanes}
         start = min((mark for mark in found.values() if mark is not None), default=START)
         for lane in self._lanes:
-            lane.open(START if found[lane.name] is not None else start)
-            if lane.name != LAKE and lane.watermark < checkpoint:
-                lane.skip(checkpoint, "the lane was away")
+            lane.open(START if found[lane.name] is not None else start if lane.name == LAKE else max(start, checkpoint))
+            if lane.name == LAKE:
+                if lane.watermark < checkpoint:
+                    return  # the caller refuses, and nothing more is touched
+                continue
+            order = self._orders.get(lane.name, Order())
+            for upto, why in (order.skip, (checkpoint, "the lane was away")):
+                if lane.watermark < upto:
+                    lane.skip(upto, why)
+            if order.paused:
+                lane.park(order.paused, paused=True)
 
     @property
     def state(self) -> str:
@@ -81,10 +97,23 @@ class Shard:
         return "; ".join(lane.why for lane in self._lanes if lane.why)
 
     @property
-    def parked(self) -> tuple[str, ...]:
-        """Lanes that wait for better times, or for a person; their records come again once the shard is opened anew."""
-        waiting = {"parked", "stopped"}
-        return tuple(lane.name for lane in self._lanes if lane.name != LAKE and lane.state in waiting)
+    def names(self) -> tuple[str, ...]:
+        """The lanes beside the lake's."""
+        return tuple(lane.name for lane in self._lanes if lane.name != LAKE)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Lanes beside the lake's that are `parked`, `paused` or `stopped`, by name.
+
+        They wait for better times, or for a person; their records come again once the shard is opened anew.
+        """
+        return {lane.name: lane.state for lane in self._lanes if lane.name != LAKE and lane.state in WAITING}
+
+    def pause(self, name: str, why: str) -> None:
+        """Have a lane take nothing in any more."""
+        for lane in self._lanes:
+            if lane.name == name:
+                lane.park(why, paused=True)
 
     @property
     def watermark(self) -> str:
@@ -110,7 +139,7 @@ class Shard:
             self.delivered = max(self.delivered, part.last)
             sequence = part.records[-1].sequence
             self.digits = len(sequence) if sequence.startswith("0") else 0
-            if part.last <= min(lane.taken for lane in self._lanes):
+            if part.last <= min((lane.taken for lane in self._lanes if lane.state == "fill"), default=START):
                 self._say("replayed", records=len(part.records))
             elif any(lane.careful for lane in self._lanes):
                 self._add_carefully(part)
@@ -166,7 +195,9 @@ class Shard:
         if not takers:
             return outcome
         found = (lane for lane in takers if lane.repeated is not None)
-        return self._repeats(outcome, next(found, takers[0]))
+        filling = (lane for lane in takers if lane.repeated is None)  # whose batch goes on after a plan that was found
+        sayer = next(found, takers[0])
+        return self._repeats(outcome, sayer, next(filling, sayer).seen)
 
     def _add_carefully(self, part: Part) -> None:
         noting = self._lanes[0]  # one durable note is enough for the shard
@@ -248,11 +279,13 @@ class Shard:
         return True
 
     def flush_due(self) -> None:
-        """Cut what is due."""
+        """Cut what is due, at the end of a turn."""
         now_ms = self._now_ms()
         for lane in self._lanes:
             with self._apart(lane):
                 lane.flush_due(now_ms)
+            lane.begin_turn()
+            self._say("standing", lane=lane.name, state=lane.state, oldest_ms=lane.oldest_ms)
 
     def caught_up(self) -> None:
         """Nothing more is in the shard by now."""
@@ -276,7 +309,8 @@ class Shard:
     def leave(self) -> None:
         """Say goodbye in good order."""
         for lane in self._lanes:
-            lane.leave()
+            with self._apart(lane):
+                lane.leave()
 
     def drop(self) -> None:
         """Forget what is in hand and touch nothing."""
@@ -288,5 +322,5 @@ class Shard:
             lane.close()
 
     def resolved(self) -> bool:
-        """Has a person decided, since this shard stopped?"""
-        return not any(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")
+        """Has a person decided about a lane that stopped?"""
+        return not all(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")

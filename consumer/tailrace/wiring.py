@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import pyarrow as pa
@@ -12,8 +13,9 @@ from tailrace.commit.batch import FlushLimits
 from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.patience import Patience
+from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.ports import Claims, LedgerStore, Place, Say, Sink
+from tailrace.commit.switches import Order
 from tailrace.edition import Edition
 from tailrace.nouns import LAKE, Destination, Identity
 from tailrace.ops.clock import Clock
@@ -44,12 +46,13 @@ def shard_of(
     claims: Claims | None = None,
     origin: Identity | None = None,
     destinations: Sequence[Destination] = (),
+    orders: Mapping[str, Order] = MappingProxyType({}),
 ) -> Shard:
     """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
 
     `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `origin`: the shard
     that records of an archive came from first, by which their rows are known. `destinations` have a lane each, beside
-    the lake's.
+    the lake's; `orders` are what persons have said of them.
     """
     rng = random.Random()  # noqa: S311 - jitter between retries
     flush, patient = settings.flush, settings.lanes
@@ -70,6 +73,7 @@ def shard_of(
             say=say,
             alive=alive,
             uploads=settings.lake.upload_threads,
+            bound=None if name == LAKE else Bound(clock, patient.patience_s),
         )
 
     lake = _lake(settings, edition, event_time_window=event_time_window)
@@ -87,7 +91,7 @@ def shard_of(
         say=say,
     )
     pipeline = _pipeline(settings, origin or identity, edition)
-    return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats)
+    return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats, orders)
 
 
 def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:

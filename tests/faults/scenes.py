@@ -9,6 +9,7 @@ from faults import real, repeated
 from faults.simulation import LIGHT, Kind, Scenery
 from support.simulated_world import KEY, Fault, Process, World
 from tailrace.commit.plan import Item, item_to_dict
+from tailrace.nouns import mark
 
 
 class Happened(NamedTuple):
@@ -72,6 +73,9 @@ SCENES = {
     ),
     "a plan is open, and the heir's settings want an archive": Scene(
         ARCHIVED._replace(archive=("", "avro")), (PLANNED,), kind=real.REAL
+    ),
+    "a lane beside the lake has a plan open, and is told to leave records out": Scene(
+        ASIDE._replace(left_out=mark("100", 0)), (Happened("aside.add", 1, "kill after"),)
     ),
     "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
     "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),

@@ -36,7 +36,10 @@ T = TypeVar("T")
 EFFECTS = frozenset(
     {
         "ledger.read",
-        *(f"swap.{s}" for s in ("open", "prepare", "take_over", "advance", "commit", "suspect", "leave", "stop")),
+        *(
+            f"swap.{s}"
+            for s in ("open", "prepare", "take_over", "advance", "commit", "skip", "suspect", "leave", "stop")
+        ),
         *(f"create.{what}" for what in ("object", "commit_file", "shelf")),
         *(f"{verb}.{what}" for verb in ("head", "replace", "sync") for what in ("object", "commit_file")),
         "read.shelf",
@@ -242,6 +245,8 @@ class _Ledger:
 def _kind(was: Item, new: Item) -> str:
     if new.generation != was.generation:
         return "open"
+    if new.since != was.since:
+        return "skip"
     if new.chain != was.chain:
         return "commit"
     if new.plan != was.plan:

@@ -14,7 +14,7 @@ from support.memory_plans import plan
 from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Counts, Item, PositionsDigest, commit_name, lane_key
+from tailrace.commit.plan import Counts, Item, PositionsDigest, Since, commit_name, lane_key
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
@@ -131,8 +131,8 @@ def test_the_lakes_lane_stops_the_shard_and_another_one_itself(lake: str, hot: s
     with made(world) as one:
         assert one.shard.state == state
         assert one.shard.why == "; ".join(filter(None, (lake, hot)))
-        assert one.shard.parked == (("hot",) if hot else ())
-        assert one.shard.resolved() is not bool(lake or hot)
+        assert one.shard.waiting == ({"hot": "stopped"} if hot else {})
+        assert not one.shard.resolved()
 
 
 def test_an_open_plan_of_one_lane_waits_while_the_other_flushes() -> None:
@@ -176,7 +176,9 @@ def test_a_lane_that_was_away_goes_on_where_the_daemon_does_and_says_what_it_lef
         one.shard.end()
     hot = item(world, "hot")
     assert (hot.chain, hot.watermark, hot.records) == (3, mark("7", 0), 2)
-    assert hot.resolved == (f"skipped after {mark('2', 0)} to {mark('5', 0)}: the lane was away",)
+    words = f"skipped after {mark('2', 0)} to {mark('5', 0)}: the lane was away; chain 2 was open"
+    assert hot.resolved == (words,)
+    assert hot.since == Since(mark("5", 0))
 
 
 def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
@@ -189,7 +191,7 @@ def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
         vars(one.hot._filling)["deliver"] = broken
         one.shard.add(ones(1, 8))
         one.shard.end()
-        assert one.shard.parked == ("hot",)
+        assert one.shard.waiting == {"hot": "parked"}
         assert "no such table" in one.shard.why
         assert (one.shard.state, one.shard.watermark) == ("fill", START)
     assert item(world, "lake").records == 8
@@ -201,7 +203,7 @@ class Asked:
     def __init__(self) -> None:
         self.by: list[tuple[str, bool, int]] = []  # lane, whether a plan was found open, keys it has seen
 
-    def __call__(self, outcome: Outcome, lane: Lane) -> Outcome:
+    def __call__(self, outcome: Outcome, lane: Lane, _seen: dict[str, str]) -> Outcome:
         self.by.append((lane.name, lane.repeated is not None, len(lane.seen)))
         if lane.repeated is None:
             lane.seen[str(len(self.by))] = "owner"

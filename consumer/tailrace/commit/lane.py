@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from functools import partial
 
 from tailrace.commit import protocol
 from tailrace.commit.batch import Batch, FlushLimits, Part
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.objects import Objects
-from tailrace.commit.patience import Patience
+from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import Plan, commit_name, facts, stem
 from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Say, Sink, WorldError
 from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Sent, Swap
@@ -41,6 +42,7 @@ class Lane:
         say: Say,
         alive: Callable[[], None],
         uploads: int = 4,
+        bound: Bound | None = None,
     ) -> None:
         """`place`: where its objects go, a commit file with each plan; None: what it brings about is no objects."""
         self.name = name
@@ -63,20 +65,22 @@ class Lane:
         self._batch = Batch(START)
         self._filling: Filling = sink.start()
         self._parked = ""  # why it takes nothing in any more, while others go on
+        self._paused = False  # a person said so
+        self._bound = bound  # None: who must wait for this lane waits for as long as it takes
+        self.oldest_ms: int | None = None  # when the oldest record arrived that it has not committed
 
     # -- the life of a lane, on the main thread ------------------------------------------------------------------
 
     def found(self) -> str | None:
         """Return the watermark as the ledger has it, None where it knows no such lane yet. Changes nothing."""
-        found = self._ledger.read()
-        return None if found is None else found[1].watermark
+        return self._ledger.watermark()
 
     def open(self, start: str = START) -> None:
         """Take the lane over: raise the generation, find watermark and open plan. A new one begins at `start`."""
         self._owner = owner = self._drive(Owner(start=start))
         item = owner.item
         self.taken = self.watermark = item.watermark
-        self.forced = item.plan.last if item.plan is not None else START
+        self.forced = item.plan.last if item.plan is not None and not item.stopped else START
         self.careful = item.failures > CAREFUL_AFTER_FAILURES and self._objects is not None  # one lane notes for all
         self._batch = Batch(self.watermark)
         self._say(
@@ -93,9 +97,9 @@ class Lane:
 
     @property
     def state(self) -> str:
-        """`fill` while all is well; `lost`, `stopped` or `parked` for good."""
+        """`fill` while all is well; `lost`, `stopped`, `parked` or `paused` for good."""
         if self._parked:
-            return "parked"
+            return "paused" if self._paused else "parked"
         return self._owner.step if self._flight is None else "fill"
 
     @property
@@ -166,6 +170,8 @@ class Lane:
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
         self.reach(part)
+        if self.oldest_ms is None and part.last > self.taken:
+            self.oldest_ms = part.records[0].arrival_ms
         if not self.wants(part):
             return
         self._batch.add(part, outcome, now_ms)
@@ -214,11 +220,19 @@ class Lane:
         """Wait for the plan in flight; raises what its worker raised. Returns what is left of the time."""
         left = within_s
         while self._flight is not None and (left is None or left > 0):
-            wait([self._flight], timeout=WAIT_STEP_S)
+            with self._bound.waiting() if self._bound is not None and within_s is None else nullcontext():
+                wait([self._flight], timeout=WAIT_STEP_S)
             left = None if left is None else left - WAIT_STEP_S
             self.check()
             self._alive()
+            if self._bound is not None and within_s is None and self.in_flight:
+                self._bound.check()
         return left
+
+    def begin_turn(self) -> None:
+        """The main thread may be kept waiting anew."""
+        if self._bound is not None:
+            self._bound.begin()
 
     def check(self) -> None:
         """See whether the plan in flight has landed."""
@@ -228,6 +242,8 @@ class Lane:
         self._flight = None
         flight.result()
         self.watermark = max(self.watermark, self._owner.item.watermark)
+        if not self._parked:
+            self.oldest_ms = self._batch.arrival_ms if self._batch else None
         self.careful = False
         if self._owner.step != "fill":
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
@@ -245,19 +261,21 @@ class Lane:
         self._filling = self._sink.start()
 
     def skip(self, upto: str, why: str) -> None:
-        """Leave out records that do not come any more, and note it. Right after `open`."""
+        """Leave out records, and note it. Right after `open`."""
         self._owner = self._drive(protocol.skip(self._owner, upto, why))
         self.taken = self.watermark = self._owner.item.watermark
         self.forced = START
         self._batch = Batch(self.watermark)
-        self._say("skipped", lane=self.name, upto=upto, why=why)
+        self._say("skipped", lane=self.name, upto=self.watermark, why=why)
 
-    def park(self, why: str) -> None:
-        """Take nothing in any more. What is in hand stays uncommitted, and comes again to whoever opens next."""
-        self._parked = why
-        self._flight = None
+    def park(self, why: str, *, paused: bool = False) -> None:
+        """Take nothing in any more. What is in hand stays uncommitted, and comes again to whoever opens next.
+
+        A plan that is being written may still land.
+        """
+        self._parked, self._paused = why, paused
         self.drop()
-        self._say("parked", lane=self.name, why=why)
+        self._say(self.state, lane=self.name, why=why)
 
     def suspect(self, span: tuple[str, ...]) -> None:
         """Careful mode: make it durable that the records from the first to the last mark are in hand; (): none are."""

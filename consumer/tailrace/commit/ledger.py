@@ -48,6 +48,11 @@ class LaneLedger:
         self._lane = lane
         self._key = lane_key(identity, lane)
 
+    def watermark(self) -> str | None:
+        """Return the item's watermark, or None; a plan that stands in an object is not fetched for it."""
+        found = self._store.read(self._key)
+        return None if found is None else str(found[1]["watermark"])
+
     def read(self) -> tuple[int, Item] | None:
         """Return (revision, item), or None."""
         found = self._store.read(self._key)

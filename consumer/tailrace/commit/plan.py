@@ -61,6 +61,14 @@ class Plan(NamedTuple):
         )
 
 
+class Since(NamedTuple):
+    """From where on a lane has had every record, since it began or skipped, and what it had counted by then."""
+
+    mark: str = START
+    records: int = 0
+    received: int = 0
+
+
 class Item(NamedTuple):
     """A lane's item in the ledger."""
 
@@ -78,6 +86,7 @@ class Item(NamedTuple):
     stopped: str = ""  # why the shard waits for a person
     waived: int = 0  # the chain whose records a person accepted as they come
     resolved: tuple[str, ...] = ()  # what persons accepted, in words
+    since: Since = Since()
 
 
 LISTS = ("suspect", "hot", "poison", "resolved")
@@ -87,6 +96,7 @@ def item_to_dict(item: Item) -> dict[str, Any]:
     """Return the item as plain values for a store."""
     out: dict[str, Any] = item._asdict()
     out["totals"] = item.totals._asdict()
+    out["since"] = item.since._asdict()
     for name in LISTS:
         out[name] = list(out[name])
     out["plan"] = None if item.plan is None else plan_to_dict(item.plan)
@@ -106,6 +116,7 @@ def item_from_dict(raw: Mapping[str, Any]) -> Item:
     """Read an item back. A member not known here is a TypeError: an older version must not act on it."""
     fields = dict(raw)
     fields["totals"] = Counts(**raw["totals"])
+    fields["since"] = Since(**raw.get("since", {}))
     for name in LISTS:
         fields[name] = tuple(raw.get(name, ()))
     fields["plan"] = None if raw.get("plan") is None else plan_from_dict(raw["plan"])

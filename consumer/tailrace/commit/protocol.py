@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from tailrace.commit import rules
-from tailrace.commit.plan import Item, Plan
+from tailrace.commit.plan import Item, Plan, Since
 from tailrace.commit.rules import Already, Next, Refused, Verdict
 from tailrace.nouns import START
 
@@ -118,7 +118,7 @@ def commit_last(name: str) -> tuple[bool, str]:
 
 
 def skip(owner: Owner, upto: str, why: str) -> Owner:
-    """Leave out the records up to a mark, which do not come any more."""
+    """Leave out the records up to a mark."""
     return _judged(owner._replace(step="skip", start=upto, why=why))
 
 
@@ -178,7 +178,7 @@ def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
     assert not isinstance(reply, Sent), "nothing else is done in pieces"
-    revision, item = reply if reply is not None else (0, Item(watermark=owner.start))
+    revision, item = reply if reply is not None else (0, Item(watermark=owner.start, since=Since(owner.start)))
     return _judged(owner._replace(revision=revision, item=item))
 
 

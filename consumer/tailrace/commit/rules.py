@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tailrace.commit.plan import Item, Plan
+from tailrace.commit.plan import Item, Plan, Since
 
 CAREFUL_AFTER_FAILURES = 3  # opens in a row without a commit or a goodbye
 
@@ -113,19 +113,31 @@ def committing(item: Item, generation: int, chain: int) -> Verdict:
 
 
 def skipping(item: Item, generation: int, upto: str, why: str) -> Verdict:
-    """What a lane did not get while it was away does not come again: it goes on from there, and that is noted.
+    """A lane goes on after records it did not get: they do not come again, or a person leaves them out. That is noted.
 
-    A plan that was open had perhaps begun: its chain is not used again.
+    A plan that was open had perhaps begun, and cannot be brought to its end without its records: all of them are left
+    out, or some might count twice; its chain is not used again. A lane that was stopped waits for nothing any more.
     """
     if item.generation != generation:
         return Refused("opened later by another")
     if item.watermark >= upto:
         return Already()
+    chain = item.chain
+    if item.plan is not None:
+        chain, upto = item.plan.chain, max(upto, item.plan.last)
+        why += f"; chain {chain} was open" + (f", its messages sent up to {item.plan.sent}" if item.plan.sent else "")
     noted = f"skipped after {item.watermark or 'the start'} to {upto}: {why}"
-    chain = item.chain if item.plan is None else item.plan.chain
     return Next(
         item._replace(
-            watermark=upto, chain=chain, plan=None, suspect=(), hot=(), waived=0, resolved=(*item.resolved, noted)
+            watermark=upto,
+            chain=chain,
+            plan=None,
+            suspect=(),
+            hot=(),
+            stopped="",
+            waived=0,
+            resolved=(*item.resolved, noted),
+            since=Since(upto, item.records, item.totals.received),
         )
     )
 

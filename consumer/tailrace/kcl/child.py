@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Never, NoReturn
 
@@ -99,9 +100,11 @@ class Life:
         self._grace_s = grace_s
         self._failover_s = failover_s
         self.renew = renew
+        self.obey: Callable[[Shard], None] = lambda _shard: None  # does what persons have said of lanes
         self._turn_s = turn_s  # then the daemon halts, and all its shards with it
         self._checkpointed = START
         self._ticks = 0
+        self._ended = False
         self._lost_since: float | None = None
         self._retry_s = retry_s
         self._parked_since: float | None = None
@@ -116,7 +119,7 @@ class Life:
         shard = self._open_shard(first.shard)
         checkpoint = mark(first.sequence, first.sub) if first.sequence.isdecimal() else START
         shard.open(checkpoint)
-        if checkpoint > shard.watermark:
+        if checkpoint > shard.watermark and shard.state != "lost":
             raise AheadOfLedger(
                 f"KCL's checkpoint {first.sequence}/{first.sub} is after what the ledger has committed"
                 f" ({shard.watermark or 'nothing'}): records in between would be skipped"
@@ -131,8 +134,8 @@ class Life:
                 case ShardEnded():
                     self._end(shard)
                 case ShutdownRequested():
-                    if shard.state == "fill" and shard.flush(max(0.0, self._grace_s - GRACE_MARGIN_S)):
-                        shard.leave()
+                    if shard.state == "fill":
+                        self._leave(shard)
                     self._checkpoint(shard)
                 case LeaseLost():
                     shard.drop()
@@ -147,6 +150,7 @@ class Life:
 
     def _records(self, shard: Shard, turn: Records) -> None:
         if shard.state == "fill":
+            self.obey(shard)
             self._retry(shard)
             self.renew(shard)
         empty = True
@@ -166,20 +170,29 @@ class Life:
                 shard.flush_due()
 
     def _retry(self, shard: Shard) -> None:
-        """See whether a lane that is parked has waited for long enough."""
+        """See whether a lane that is parked has waited for long enough, or a person has decided about one."""
+        waiting = shard.waiting
         now = self._clock.monotonic()
-        if not shard.parked:
+        if "stopped" in waiting.values():
+            self._look(shard)
+        parked = ", ".join(name for name, state in waiting.items() if state == "parked")
+        if not parked:
             self._parked_since = None
         elif self._parked_since is None:
             self._parked_since = now
         elif now - self._parked_since >= self._retry_s:
-            self.start_anew(shard, f"{', '.join(shard.parked)}: tried again, from where it stands ({shard.why})")
+            self.start_anew(shard, f"{parked}: tried again, from where it stands ({shard.why})")
 
     def start_anew(self, shard: Shard, why: str) -> NoReturn:
         """Leave in good order, for the daemon to be started again."""
+        self._leave(shard)
+        if not self._ended:
+            self._checkpoint(shard)
+        raise Anew(why)
+
+    def _leave(self, shard: Shard) -> None:
         if shard.flush(max(0.0, self._grace_s - GRACE_MARGIN_S)):
             shard.leave()
-        raise Anew(why)
 
     def _endure(self, *, fed: bool) -> None:
         """Another child owns the shard: answer without doing, for as long as the lease may take to move."""
@@ -190,7 +203,7 @@ class Life:
             raise Superseded("the daemon still feeds a shard that another child opened later")
 
     def _look(self, shard: Shard) -> None:
-        """The shard waits for a person: look now and then whether one has decided."""
+        """A lane waits for a person: look now and then whether one has decided."""
         now = self._clock.monotonic()
         if now - self._looked >= RESOLVE_LOOK_S:
             self._looked = now
@@ -200,6 +213,8 @@ class Life:
                 self.say("trouble", what="ledger", error=str(error))
                 return
             if resolved:
+                if shard.state == "fill":
+                    self._leave(shard)
                 raise Resolved("resolved: the shard is opened again")
 
     def _checkpoint(self, shard: Shard) -> None:
@@ -222,13 +237,13 @@ class Life:
 
     def _end(self, shard: Shard) -> None:
         """Flush, then have KCL take the end; the turn is answered only after that."""
+        self._ended = True
+        until = self._clock.monotonic() + self._turn_s - HOLD_MARGIN_S
         if shard.state == "fill":
             shard.end()
-        self._hold(shard)
+        self._hold(shard, until)
         if shard.state == "lost":
             raise Superseded("the shard ended, but another child opened it later")
-        if shard.parked:
-            self.start_anew(shard, f"the shard has ended, and waits for {', '.join(shard.parked)} ({shard.why})")
         pause_s = 0.2
         while True:
             try:
@@ -244,16 +259,26 @@ class Life:
         self.say("checkpointed", result="ok", at="end of shard")
         shard.leave()
 
-    def _hold(self, shard: Shard) -> None:
-        """A stopped shard's end waits for a person, for as long as a turn may take."""
-        until = self._clock.monotonic() + self._turn_s - HOLD_MARGIN_S
-        while shard.state == "stopped":
+    def _hold(self, shard: Shard, until: float) -> None:
+        """An end waits for a person, or for a lane that is given up for now, as long as a turn may take.
+
+        Until then nobody reads the shards that follow this one: a daemon that starts anew sooner helps none of them.
+        """
+        tried = self._clock.monotonic() + self._retry_s
+        while shard.state == "stopped" or (shard.state == "fill" and shard.waiting):
+            self.say("end_waits", waiting=shard.waiting, why=shard.why)
             self._clock.sleep(RESOLVE_LOOK_S)
-            if self._clock.monotonic() >= until:
-                raise Superseded("the shard has ended and waits for a person: its turn ends before the daemon halts")
             if self._daemon.gone():
-                raise DaemonGone("the daemon went while the shard waited for a person")
+                raise DaemonGone("the daemon went while the shard's end waited")
             self._look(shard)
+            over = self._clock.monotonic() >= until
+            if shard.state == "stopped":
+                if over:
+                    raise Superseded("the shard has ended and waits for a person: its turn must end")
+                continue
+            self.obey(shard)
+            if over or ("parked" in shard.waiting.values() and self._clock.monotonic() >= tried):
+                self.start_anew(shard, f"the shard has ended, and waits for {', '.join(shard.waiting)} ({shard.why})")
 
 
 def main(argv: list[str]) -> Never:
@@ -284,6 +309,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
     from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
     from tailrace.kcl.renewal import Renewal  # noqa: PLC0415
     from tailrace.kcl.run_dir import edition_copy  # noqa: PLC0415
+    from tailrace.kcl.switching import Orders, obeying  # noqa: PLC0415
     from tailrace.kcl.watch import Watch  # noqa: PLC0415
     from tailrace.sinks.lake.places import place_of  # noqa: PLC0415
     from tailrace.wiring import adopt, shard_of, tune  # noqa: PLC0415
@@ -297,10 +323,10 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
 
     clock = LeashedClock(alive)
     copy = edition_copy(path)
-    first = editions.first(settings, copy, bearing(settings, clock), log.warning)
+    patient = bearing(settings, clock)
+    first = editions.first(settings, copy, patient, log.warning)
     store = ledger_of(settings, file_run=False)
-    epoch = bearing(settings, clock)(lambda: epoch_of(settings, store))
-    place = place_of(settings)
+    epoch = patient(lambda: epoch_of(settings, store))
 
     def open_shard(shard_id: str) -> Shard:
         identity = Identity(settings.stream.name, epoch, shard_id)
@@ -309,6 +335,9 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
         watch.edition(first.edition, from_copy=first.from_copy)
         looking = editions.Editions(settings, first, watch, copy)
         looking.start()
+        orders: Orders = {}
+        if first.edition.destinations:
+            orders, life.obey = patient(partial(obeying, settings, store, identity, watch, life.start_anew))
         life.renew = Renewal(
             looking.ready,
             lambda shard, new: adopt(shard, settings, identity, new),
@@ -321,22 +350,31 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             identity,
             edition=first.edition,
             store=store,
-            place=place,
+            place=place_of(settings),
             clock=clock,
             say=watch,
             alive=alive,
             claims=claims_of(settings),
             destinations=first.edition.destinations,
+            orders=orders,
         )
 
+    life = _life(settings, daemon, clock, open_shard)
+    _quiet_collector()
+    life.live()
+
+
+def _life(settings: settings_module.Settings, daemon: Daemon, clock: Clock, open_shard: Callable[[str], Shard]) -> Life:
     kcl, retry_s = settings.kcl, settings.lanes.retry_s
-    life = Life(
+    return Life(
         daemon, open_shard, clock, kcl.shutdown_grace_s, kcl.failover_ms / 1000, kcl.turn_timeout_s, retry_s=retry_s
     )
+
+
+def _quiet_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()  # the hot path makes no cycles; `_checkpoint` collects what others leave
-    life.live()
 
 
 if __name__ == "__main__":

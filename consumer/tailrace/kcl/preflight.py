@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from tailrace.commit import committed
+from tailrace.commit import committed, switches
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key, lanes_prefix
 from tailrace.commit.ports import LedgerStore, WorldError
 from tailrace.kcl import jars, java, refusals
 from tailrace.kcl.properties import First
-from tailrace.nouns import Destination
+from tailrace.nouns import LAKE, Destination
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings
@@ -58,6 +58,8 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     found, folder = _engine(settings)
     patient = bearing(settings, clock)
     found_edition = patient(lambda: _edition(settings))
+    lanes = [one.name for one in found_edition.edition.destinations]
+    _refuse(refusals.of_turn(settings, len(lanes)), file)
     aws = _Aws(settings)
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
@@ -71,11 +73,33 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms, lake))
     leases = patient(aws.leases)
     marks = patient(lambda: watermarks(ledger, item["epoch"], settings.stream.name))
-    _refuse(refusals.of_checkpoints(leases, marks))
+    _refuse(refusals.of_checkpoints(leases, marks.get(LAKE, {})))
+    _tell_lanes(lanes, marks, leases, patient(lambda: switches.read(ledger, item["epoch"])))
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
         log.warning("[stream] start counts at an application's first start alone", kept=first, set=wanted)
     return Ready(found, folder, first, item["epoch"], len(leases), found_edition.files)
+
+
+def _tell_lanes(
+    lanes: Sequence[str],
+    marks: Mapping[str, Mapping[str, str]],
+    leases: Sequence[refusals.Lease],
+    said: switches.Switches,
+) -> None:
+    """Name the lanes beside the lake's, and those that are there no more."""
+    for lane in lanes:
+        switch = said.lanes.get(lane)
+        if switch is not None and switch.paused:
+            log.warning("the lane is paused", lane=lane, why=switch.paused)
+        elif lane in marks:
+            log.info("found the lane", lane=lane, shards=len(marks[lane]))
+        else:
+            log.info("the lane is new: it begins where the slowest of the others stands", lane=lane)
+    for lane in sorted(marks.keys() - {LAKE, *lanes}):
+        log.info("no route names the lane any more: its destination gets nothing", lane=lane, shards=len(marks[lane]))
+    for lane, shard, at in refusals.left_behind(leases, {lane: marks.get(lane, {}) for lane in lanes}):
+        log.warning("the lane was away: it goes on at KCL's checkpoint", lane=lane, shard=shard, checkpoint=at)
 
 
 def epoch_of(settings: Settings, store: LedgerStore) -> str:
@@ -132,14 +156,15 @@ def first_start(start: str, now_ms: int) -> First:
     return First("AT_TIMESTAMP", int(datetime.fromisoformat(start).timestamp() * 1000))
 
 
-def watermarks(store: LedgerStore, epoch: str, stream: str) -> dict[str, list[str]]:
-    """Return, by shard, the watermark of each lane that has an item."""
-    out: dict[str, list[str]] = {}
+def watermarks(store: LedgerStore, epoch: str, stream: str) -> dict[str, dict[str, str]]:
+    """Return, by lane and shard, the watermark of each that has an item."""
+    out: dict[str, dict[str, str]] = {}
     prefix = lanes_prefix(epoch, stream)
     for key in store.keys(prefix):
         found = store.read(key)
         if found is not None:
-            out.setdefault(key.removeprefix(prefix).partition("/")[0], []).append(str(found[1]["watermark"]))
+            shard, _, lane = key.removeprefix(prefix).partition("/")
+            out.setdefault(lane, {})[shard] = str(found[1]["watermark"])
     return out
 
 

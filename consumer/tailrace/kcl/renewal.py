@@ -31,7 +31,7 @@ class Renewal:
         self._ready = ready
         self._adopt = adopt
         self._told = told
-        self._destinations = tuple(destinations)
+        self._destinations = _by_name(destinations)
         self._leave = leave
         self._waiting: Edition | None = None
         self._postponed = 0
@@ -44,7 +44,7 @@ class Renewal:
         if shard.in_flight and self._postponed < POSTPONED_TURNS_MAX:
             self._postponed += 1
             return
-        if self._leave is not None and self._waiting.destinations != self._destinations:
+        if self._leave is not None and _by_name(self._waiting.destinations) != self._destinations:
             self._leave(shard, "the routes name other destinations, whose lanes begin with a new child")
         if self._adopt(shard, self._waiting):
             self._told(self._waiting)
@@ -52,3 +52,8 @@ class Renewal:
             gc.unfreeze()  # the old edition goes, the new one is out of the collector's way
             gc.collect()
             gc.freeze()
+
+
+def _by_name(destinations: Sequence[Destination]) -> dict[str, Destination]:
+    """Their order means nothing."""
+    return {one.name: one for one in destinations}

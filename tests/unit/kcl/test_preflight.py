@@ -121,7 +121,7 @@ def test_watermarks_by_shard() -> None:
     ledger.swap(lane_key(Identity("clicks", "e1", "s2"), "lake"), 0, {"watermark": ""})
     ledger.swap(lane_key(Identity("clicks2", "e1", "s1"), "lake"), 0, {"watermark": "7"})
     ledger.swap(lane_key(Identity("clicks", "e2", "s1"), "lake"), 0, {"watermark": "8"})
-    assert preflight.watermarks(ledger, "e1", "clicks") == {"s1": ["6", "5"], "s2": [""]}
+    assert preflight.watermarks(ledger, "e1", "clicks") == {"lake": {"s1": "5", "s2": ""}, "hot": {"s1": "6"}}
 
 
 class World:
