@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from faults.simulation import PATIENCE_S, Kind, Scenery, Story, light_shard, record_of
+from faults.simulation import BOUND_S, PATIENCE_S, Kind, Scenery, Story, light_shard, record_of
 from support.forwarding import THERE, OfPositions
 from support.memory_sink import ASIDE, MemoryReader, values
 from support.memory_target import MemoryTarget
@@ -13,7 +13,7 @@ from support.simulated_world import ASIDE_KEY, IDENTITY, Process
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.patience import Patience
+from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import item_from_dict
 from tailrace.commit.ports import Place
 from tailrace.nouns import mark
@@ -59,7 +59,7 @@ class Struck(MemoryTarget):
 def shard(process: Process, scenery: Scenery, *, blocks: bool) -> Shard:
     """Return the light shard, its second lane a forward."""
     light = light_shard(process, scenery._replace(aside=False))
-    target = Struck(process)
+    target, bound = Struck(process), Bound(process.clock, BOUND_S)
     sender = Sender(
         ASIDE,
         target,
@@ -68,6 +68,7 @@ def shard(process: Process, scenery: Scenery, *, blocks: bool) -> Shard:
         process.say,
         patience_s=PATIENCE_S / 2,
         blocks=blocks,
+        hurry=bound.pressing,
     )
     letters = DeadLetters(process.place, IDENTITY, THERE._replace(name=ASIDE), process.say)
     light._lanes = [
@@ -83,6 +84,7 @@ def shard(process: Process, scenery: Scenery, *, blocks: bool) -> Shard:
             patience=lambda: Patience(process.clock, PATIENCE_S, lambda: 0.5),
             say=process.say,
             alive=lambda: None,
+            bound=bound,
         ),
     ]
     return light

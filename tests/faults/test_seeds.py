@@ -10,6 +10,7 @@ import pytest
 from faults import archived, forwarded, real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.simulation import LIGHT, Kind, Story, calm_rows
+from tailrace.nouns import START
 
 FIRST, _, COUNT = os.environ.get("SEEDS", "0:400").partition(":")
 SEEDS = range(int(FIRST), int(FIRST) + int(COUNT or 1))
@@ -60,7 +61,7 @@ def test_so_they_are_with_the_real_pipeline_and_sink(seed: int) -> None:
 @pytest.mark.parametrize("kind", [forwarded.FORWARDED, forwarded.BLOCKING], ids=["letters", "blocks"])
 def test_each_event_is_forwarded_or_a_letter(seed: int, kind: Kind) -> None:
     rng = Random(seed)
-    scenery, drive = scenery_of(rng, DATAS, mistakes=True)._replace(aside=True), drive_of(rng)
+    scenery, drive = scenery_of(rng, DATAS, mistakes=True)._replace(left_out=START), drive_of(rng)
     story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=kind).run()
     story.judge_sums(story.rows())
     forwarded.judge(story)

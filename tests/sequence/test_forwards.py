@@ -89,7 +89,7 @@ def test_a_destination_that_never_takes_anything_has_its_events_as_letters_and_t
         shard.add(ones(1, 30))
         shard.add(ones(31, 30))
         shard.end()
-        assert shard.parked == ()
+        assert shard.waiting == {}
         assert shard.watermark == mark("60", 0), "nothing keeps KCL's checkpoint back"
     assert (made.item("lake").totals.stored, made.item(ASIDE).totals.stored) == (60, 60)
     assert (made.taken, made.letters) == ([], positions(60))
@@ -104,7 +104,7 @@ def test_one_event_that_is_refused_is_a_letter_and_the_others_go() -> None:
     with made.child() as shard:
         shard.add(ones(1, 30))
         shard.end()
-        assert shard.parked == ()
+        assert shard.waiting == {}
     assert made.letters == ["7/0/0"]
     assert made.taken == [one for one in positions(30) if one != "7/0/0"]
 
@@ -115,8 +115,8 @@ def test_one_that_blocks_is_parked_keeps_the_checkpoint_back_and_goes_on_where_i
     with made.child() as shard:
         shard.add(ones(1, 30))
         shard.flush()
-        assert shard.parked == (ASIDE,)
-        assert "not sent within 60 s: not yours" in shard.why
+        assert shard.waiting == {ASIDE: "parked"}
+        assert "this is not taken: not yours" in shard.why
         assert shard.state == "fill"
         shard.add(ones(31, 30))
         shard.flush()
@@ -127,7 +127,7 @@ def test_one_that_blocks_is_parked_keeps_the_checkpoint_back_and_goes_on_where_i
     with made.child() as shard:
         shard.add(ones(1, 60))
         shard.end()
-        assert shard.parked == ()
+        assert shard.waiting == {}
         assert shard.watermark == mark("60", 0)
     assert (made.letters, made.item("lake").totals.stored) == ([], 60)
     assert list(dict.fromkeys(made.taken)) == positions(60), "each, and in order"
@@ -145,7 +145,7 @@ def test_letters_that_cannot_be_stored_park_the_lane_and_lose_nothing(monkeypatc
         with made.child() as shard:
             shard.add(ones(1, 30))
             shard.flush()
-            assert shard.parked == (ASIDE,)
+            assert shard.waiting == {ASIDE: "parked"}
     with made.child() as shard:
         shard.add(ones(1, 30))
         shard.end()

@@ -92,10 +92,11 @@ def test_a_run_that_is_cut_off_loses_nothing_and_the_next_goes_on(
             raise KeyboardInterrupt
         return before(*_)
 
-    where = (backup_dlq.os, "fsync") if dies == "before the disk" else (backup_dlq.Backup, "_delete")
-    before = getattr(*where)
+    where: Any = backup_dlq.os if dies == "before the disk" else backup_dlq.Backup
+    name = "fsync" if dies == "before the disk" else "_delete"
+    before = getattr(where, name)
     with monkeypatch.context() as patch:
-        patch.setattr(*where, cut)
+        patch.setattr(where, name, cut)
         assert queue.backup(file, "--purge", "--visibility", "1") == 130
     assert "run again, it goes on" in capsys.readouterr().err
     assert queue.left == 13, "ten were deleted, no other"
