@@ -48,13 +48,12 @@ def shard_of(
     destinations: Sequence[Destination] = (),
     orders: Mapping[str, Order] = MappingProxyType({}),
 ) -> Shard:
-    """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
+    """Build one shard. Nothing is touched before `open`.
 
     `claims` tell what came before in other plans; None: de-duplication looks within a plan. `origin`: the shard that
     records of an archive came from, by which their rows are known. `destinations`: each has a lane; `orders` for them.
     """
-    rng = random.Random()  # noqa: S311 - jitter between retries
-    flush, patient = settings.flush, settings.lanes
+    flush, patient, rng = settings.flush, settings.lanes, random.Random()  # noqa: S311 - jitter between retries
 
     def patience() -> Patience:
         return Patience(clock, settings.world.patience_s, rng.random)
@@ -91,8 +90,8 @@ def shard_of(
         patience=patience,
         say=say,
     )
-    pipeline = _pipeline(settings, origin or identity, edition)
-    return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats, orders)
+    now_ms = lambda: int(clock.monotonic() * 1000)  # noqa: E731
+    return Shard(_pipeline(settings, origin or identity, edition), lanes, now_ms, say, repeats, orders)
 
 
 def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:

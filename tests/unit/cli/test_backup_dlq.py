@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Queue:
         self.url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         self._environ = {"TAILRACE_AWS_SQS_ENDPOINT": url}
         for n in range(count):
-            attributes = {
+            attributes: Any = {
                 "n": {"DataType": "Number", "StringValue": str(n)},
                 "b": {"DataType": "Binary", "BinaryValue": b"\0"},
             }
@@ -92,7 +93,7 @@ def test_a_run_that_is_cut_off_loses_nothing_and_the_next_goes_on(
             raise KeyboardInterrupt
         return before(*_)
 
-    where: Any = backup_dlq.os if dies == "before the disk" else backup_dlq.Backup
+    where: Any = os if dies == "before the disk" else backup_dlq.Backup
     name = "fsync" if dies == "before the disk" else "_delete"
     before = getattr(where, name)
     with monkeypatch.context() as patch:

@@ -115,7 +115,7 @@ def _copier(destination: Destination, options: Common, around: Around) -> Callab
         target,
         around.clock,
         jitter,
-        lambda *_, **__: None,
+        silent,
         patience_s=COPY_PATIENCE_S,
         hurry=around.pressing,
     )
