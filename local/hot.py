@@ -22,8 +22,8 @@ from tailrace import settings_load
 
 TABLE, ORDERS, ALERTS = "tailrace-hot", "orders", "alerts"
 ACCOUNT = "000000000000"
-SUMS = "TENANT_DAY"  # the aggregate that is held against the lake
-SHARE = 0.15  # of the events, that one tenant has on one day when the alert fires
+SUMS = "TENANT"  # the aggregate that is held against the lake
+SHARE = 0.15  # of the events, that one tenant has when the alert fires
 USERS_SHOWN, EVENTS_SHOWN = 3, 3
 
 
@@ -31,7 +31,7 @@ def routes(folder: Path, events: int) -> str:
     """Write the routes; return what names them in the settings."""
     file = folder / "routes.json"
     at = f"{aws.REGION}:{ACCOUNT}"
-    day = {"name": SUMS, "key": ["tenant"], "window": "day", "measures": {"events": {"op": "count"}}, "ttl_days": 30}
+    sums = {"name": SUMS, "key": ["tenant"], "window": "all", "measures": {"events": {"op": "count"}}}
     alert = {
         "name": "BUSY",
         "aggregate": SUMS,
@@ -39,7 +39,7 @@ def routes(folder: Path, events: int) -> str:
         "threshold": threshold(events),
         "publish": f"arn:aws:sqs:{at}:{ALERTS}",
     }
-    options = {"value": "data.total", "aggregates": [day], "alerts": [alert], "profile": {"score": ["value"]}}
+    options = {"value": "data.total", "aggregates": [sums], "alerts": [alert], "profile": {"score": ["value"]}}
     listed = [
         {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]},
         {
@@ -76,22 +76,24 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
     for _, tenant, count in lake.totals():
         totals[tenant] += count
     shown = _shown(screen, file, totals.most_common(1)[0][0])
-    days = {tenant: _days(file, tenant) for tenant in totals}
+    sums = {tenant: _sum(file, tenant) for tenant in totals}
     orders, alerts = list(_taken(world, ORDERS)), list(_taken(world, ALERTS))
     for alert in alerts:
         where = ", ".join(map(str, alert["key"].values()))
-        screen.say(f"Alert {alert['alert']}: {where} had {alert['value']:,} events on {alert['window']}")
+        screen.say(
+            f"Alert {alert['alert']}: {where} had {alert['value']:,} events, {alert['threshold']:,} was the threshold"
+        )
     wrong = [
-        f"{tenant}: the lake has {totals[tenant]:,} events, the hot tier {sum(of.values()):,}"
-        for tenant, of in days.items()
-        if sum(of.values()) != totals[tenant]
+        f"{tenant}: the lake has {totals[tenant]:,} events, the hot tier {count:,}"
+        for tenant, count in sums.items()
+        if count != totals[tenant]
     ]
     stored, sent = set(lake.row_ids("purchase")), {order["row_id"] for order in orders}
     if sent != stored:
         wrong.append(
             f"the queue has {len(sent - stored):,} orders that the lake has not, and lacks {len(stored - sent):,}"
         )
-    due = sum(count >= threshold(events) for of in days.values() for count in of.values())
+    due = sum(count >= threshold(events) for count in sums.values())
     if len({alert["id"] for alert in alerts}) != due:
         wrong.append(f"{len(alerts)} alerts came, {due} were due")
     for text in wrong:
@@ -104,7 +106,7 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
 
 
 def threshold(events: int) -> int:
-    """Return how many events one tenant has on one day when the alert fires."""
+    """Return how many events a tenant has when the alert fires."""
     return int(events * SHARE)
 
 
@@ -124,12 +126,12 @@ def _shown(screen: Screen, file: Path, tenant: str) -> bool:
     return status == 0
 
 
-def _days(file: Path, tenant: str) -> dict[str, int]:
-    """Return a tenant's events by day, as the hot tier counts them."""
+def _sum(file: Path, tenant: str) -> int:
+    """Return a tenant's events, as the hot tier counts them."""
     status, said = run_command(file, "hot", "--json", "aggregate", SUMS, tenant)
     if status:
         raise NotComeTogetherError(f"tailrace hot aggregate ended with status {status}: {said}")
-    return {one["window"]: int(one["events"]) for one in map(json.loads, said.splitlines())}
+    return sum(int(one["events"]) for one in map(json.loads, said.splitlines()))
 
 
 def _taken(world: aws.World, queue: str) -> Iterator[dict[str, Any]]:
