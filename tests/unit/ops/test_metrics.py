@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from tailrace.ops import metrics
 
 ALL = {name: value for name, value in vars(metrics).items() if isinstance(value, (Counter, Gauge, Histogram))}
-LABELS = {"shard", "lane", "action", "type", "stage", "keyword", "sink", "result", "service", "mode", "why"}
+LABELS = {"state", "shard", "lane", "action", "type", "stage", "keyword", "sink", "result", "service", "mode", "why"}
 
 
 def test_each_is_named_once() -> None:
