@@ -61,6 +61,7 @@ COMMANDS = (
     Command("ddl", "look", "Print the tables and views of a warehouse that fit the schemas, and what a change adds."),
     Command("quarantine", "look", "List, show or count what was rejected."),
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
+    Command("hot", "look", "Make or check the hot table; read a user, a type, or the day's top users."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
     Command("redrive", "mend", "Mend what was rejected and send it again."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),

@@ -14,6 +14,7 @@ from tailrace.settings import Settings, SettingsError
 
 _FORWARD: Final = "tailrace.sinks.forward.sink"
 MODULES: Final[Mapping[str, str]] = {
+    "dynamodb": "tailrace.sinks.hot.sink",
     "sqs": _FORWARD,
     "sns": _FORWARD,
     "kinesis": _FORWARD,

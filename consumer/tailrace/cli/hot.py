@@ -1,0 +1,206 @@
+"""`tailrace hot`: the hot table, made, checked and read. Rule: what is read is changed by nothing here.
+
+Exit status: 0 good, 1 the table differs from what it must be, or nothing was found, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from tailrace.cli import masking
+from tailrace.edition import load
+from tailrace.nouns import Destination
+from tailrace.ops.clock import SystemClock
+from tailrace.settings import Settings, SettingsError
+from tailrace.sinks.hot.dynamodb import DynamoTable
+from tailrace.sinks.hot.options import DAILY, Options, options_of
+from tailrace.sinks.hot.read import Event, Reader, Window
+
+NAME = "hot"
+HELP = "Make or check the hot table; read a user, a type, or the day's top users."
+GROUP = "look"
+LAST = 20
+MOST = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--destination", metavar="NAME", help="the route, where several name a table of DynamoDB")
+    parser.add_argument("--json", action="store_true", help="print JSON, events with all that is in them")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="WHAT")
+    init = verbs.add_parser("init", help="make the table, or check the one that is there", allow_abbrev=False)
+    init.add_argument(
+        "--provisioned", nargs=2, type=int, metavar=("READS", "WRITES"), help="units a second; else billed by request"
+    )
+    user = verbs.add_parser("user", help="a user's profile, days and newest events", allow_abbrev=False)
+    user.add_argument("tenant", metavar="TENANT")
+    user.add_argument("user", metavar="USER")
+    user.add_argument("--last", type=_count, default=LAST, metavar="N", help=f"events (default: {LAST})")
+    events = verbs.add_parser("type", help="the newest events of a type, in the order of time", allow_abbrev=False)
+    events.add_argument("tenant", metavar="TENANT")
+    events.add_argument("type", metavar="TYPE")
+    events.add_argument("--last", type=_count, default=LAST, metavar="N", help=f"events (default: {LAST})")
+    top = verbs.add_parser("top", help="the users of a day with most events, or most value", allow_abbrev=False)
+    top.add_argument("tenant", metavar="TENANT")
+    top.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="in UTC (default: today)")
+    top.add_argument("--by", choices=("event_count", "total_value"), default="event_count")
+    top.add_argument("--most", type=_count, default=MOST, metavar="N", help=f"users (default: {MOST})")
+    sums = verbs.add_parser("aggregate", help="the windows of a declared aggregate's key", allow_abbrev=False)
+    sums.add_argument("name", metavar="NAME")
+    sums.add_argument("values", nargs="*", metavar="VALUE", help="of its key's columns, in their order")
+    sums.add_argument("--window", default="", metavar="TEXT", help="what it begins with, like 2026-01-31T12")
+    verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; return the exit status."""
+    settings: Settings = args.settings
+    options = options_of(_destination(settings, args.destination))
+    table = DynamoTable.connect(options.table, region=options.region, endpoint=settings.aws.dynamodb_endpoint)
+    if args.verb == "init":
+        return _init(table, tuple(args.provisioned) if args.provisioned else None)
+    reader = Reader(table, options, SystemClock().now_ms() // 1000)
+    match args.verb:
+        case "user":
+            return _user(reader, args)
+        case "type":
+            return _type(reader, args)
+        case "top":
+            return _top(reader, options, args)
+        case "aggregate":
+            return _aggregate(reader, options, args)
+    found = reader.pending()
+    for one in found:
+        print(_dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
+    return 0
+
+
+def _destination(settings: Settings, name: str | None) -> Destination:
+    """Return the route that names the table."""
+    found = {one.name: one for one in load(settings).destinations if one.service == "dynamodb"}
+    if name is not None and name in found:
+        return found[name]
+    if name is not None or len(found) != 1:
+        expected = "one of " + ", ".join(found) if found else "a route to arn:aws:dynamodb:...:table/..., enabled"
+        raise SettingsError(f"[routes]: --destination: found {name or 'none'}, expected {expected}")
+    return next(iter(found.values()))
+
+
+def _init(table: DynamoTable, provisioned: Any) -> int:
+    differences = table.differences()
+    if differences is None:
+        table.create(provisioned)
+        print(f"made table {table.name}")
+        return 0
+    for one in differences:
+        print(f"{table.name}: {one}")
+    if not differences:
+        print(f"table {table.name} is as it must be")
+    return 1 if differences else 0
+
+
+def _user(reader: Reader, args: argparse.Namespace) -> int:
+    found = reader.user(args.tenant, args.user, args.last)
+    if args.json:
+        plain = found._asdict()
+        plain |= {
+            "profile": None if found.profile is None else found.profile._asdict(),
+            "days": [{"day": one.window, **one.values} for one in found.days],
+            "events": [one._asdict() for one in found.events],
+        }
+        print(_dumped(plain))
+    else:
+        if found.profile is not None:
+            print(f"first seen       {found.profile.first_seen}")
+            print(f"last seen        {found.profile.last_seen}, {_line(found.profile.last_event_type)}")
+            for name, value in found.profile.attributes.items():
+                print(f"{name:<17}{_line(value)}")
+        _print_days(found.days)
+        for event in found.events:
+            print(_event_line(event))
+    if found.profile is None and not found.events:
+        print(f"tailrace: {args.tenant} has no user {args.user} here", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _type(reader: Reader, args: argparse.Namespace) -> int:
+    found = list(islice(reader.newest(args.tenant, args.type), args.last))[::-1]
+    for event in found:
+        print(_dumped(event._asdict()) if args.json else _event_line(event))
+    return 0 if found else 1
+
+
+def _top(reader: Reader, options: Options, args: argparse.Namespace) -> int:
+    daily = next((one for one in options.aggregates if one.name == DAILY), None)
+    if daily is None or args.by not in {one.attribute for one in daily.measures}:
+        raise SettingsError(f"[routes]: options: {args.by} is not kept: expected daily true, and value for total_value")
+    day = args.day or datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date().isoformat()
+    found = reader.top(args.tenant, day, args.by, args.most)
+    for one in found:
+        values = {**one.key, **one.values}
+        print(_dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
+    return 0 if found else 1
+
+
+def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> int:
+    known = {one.name: one for one in options.aggregates}
+    if args.name not in known:
+        raise SettingsError(f"[routes]: options: aggregates: no {args.name}, expected one of {', '.join(known)}")
+    key = known[args.name].key
+    if len(args.values) != len(key):
+        raise SettingsError(f"{args.name}: found {len(args.values)} values, expected one each of {', '.join(key)}")
+    found = reader.aggregate(args.name, args.values, args.window)
+    for one in found:
+        print(_dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
+    return 0 if found else 1
+
+
+def _print_days(days: list[Window]) -> None:
+    for one in days:
+        print(f"{one.window:<17}{_sums(one)}")
+
+
+def _sums(one: Window) -> str:
+    return "  ".join(f"{name} {_line(value)}" for name, value in sorted(one.values.items()))
+
+
+def _event_line(event: Event) -> str:
+    size = f"  {event.oversize:,} bytes, in the lake alone" if event.oversize else ""
+    return f"{event.time}  {event.row_id}  {_line(event.event_type)}{size}"
+
+
+def _line(value: object) -> str:
+    if isinstance(value, Decimal):
+        value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent else value
+    return masking.printable(str(value))
+
+
+def _dumped(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, default=_number, ensure_ascii=False)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day like 2026-01-31") from None

@@ -1,0 +1,155 @@
+"""Alerts. Rule: one for each name, key and window; it stands in the table as pending before anybody is told of it.
+
+After a plan is applied, the windows it touched are added up over all shards, by reads that miss no write that was
+answered: of two shards that cross a threshold together, the later one sees both. Who makes the item publishes. One that
+dies in between left its plan open, and whoever takes that over finds its own item pending. Should that plan never
+come again, or the topic be away, any shard finds the item by the index of those pending, once a minute at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final
+
+from tailrace.commit.patience import Patience
+from tailrace.commit.ports import Say, WorldDenied, WorldError
+from tailrace.ops.clock import Clock
+from tailrace.sinks.hot import keys
+from tailrace.sinks.hot.aggregates import together
+from tailrace.sinks.hot.crew import Crew
+from tailrace.sinks.hot.deltas import Delta
+from tailrace.sinks.hot.options import Alert, Options
+from tailrace.sinks.hot.table import Clause, Key, Table, Update
+from tailrace.sinks.hot.values import Item, Value, json_text
+
+SWEEP_S: Final = 60.0
+SWEPT_MAX: Final = 100  # at once
+FIRED_MAX: Final = 100_000  # remembered by one lane
+STATE, PENDING, SENT = "state", "pending", "sent"
+
+Publish = Callable[[str, str, str], None]  # ARN, id, text; raises WorldError, WorldDenied
+
+
+class Alerts:
+    """Those of one lane."""
+
+    def __init__(self, table: Table, options: Options, publish: Publish, clock: Clock, say: Say, crew: Crew) -> None:
+        self._table = table
+        self._aggregates = {one.name: one for one in options.aggregates}
+        self._by_aggregate: dict[str, list[Alert]] = {}
+        for alert in options.alerts:
+            self._by_aggregate.setdefault(alert.aggregate, []).append(alert)
+        self._publish = publish
+        self._clock = clock
+        self._say = say
+        self._crew = crew
+        self._fired: dict[Key, None] = {}  # known to have been published, oldest first
+        self._swept: float | None = None
+
+    def concerns(self, delta: Delta) -> bool:
+        """Could this delta have crossed a threshold that was not crossed yet?"""
+        return bool(self._open(delta))
+
+    def _open(self, delta: Delta) -> list[Alert]:
+        changed = {*delta.add, *delta.high}
+        return [
+            one
+            for one in self._by_aggregate.get(delta.aggregate, ())
+            if one.measure in changed and (delta.pk, keys.alert_sk(one.name, delta.window)) not in self._fired
+        ]
+
+    def look(self, delta: Delta, owner: str, patience: Patience) -> None:
+        """See whether what was added crossed a threshold, and tell. `owner`: the plan, whoever applies it."""
+        prefix = keys.aggregate_prefix(delta.aggregate, delta.window)
+        items = self._crew.bear(patience, lambda: list(self._table.query(delta.pk, prefix, now=True)))
+        sums = together(self._aggregates[delta.aggregate], items)
+        for alert in self._open(delta):
+            value = sums.get(alert.measure)
+            if value is not None and Decimal(value) >= Decimal(repr(alert.threshold)):
+                self._fire(alert, delta, Decimal(value), owner, patience)
+
+    def _fire(self, alert: Alert, delta: Delta, value: Decimal, owner: str, patience: Patience) -> None:
+        key = (delta.pk, keys.alert_sk(alert.name, delta.window))
+        item = self._item(alert, delta, value, owner, key)
+        stands = self._crew.bear(patience, lambda: self._table.update(Update(key, (Clause(STATE, "absent"),), item)))
+        if stands is None:
+            self._say("alert", name=alert.name, window=delta.window)
+            self._tell(key, item)
+        elif stands.get(STATE) != PENDING:
+            self._remember(key)
+        elif stands.get("owner") == owner:
+            self._tell(key, stands)
+
+    def _item(self, alert: Alert, delta: Delta, value: Decimal, owner: str, key: Key) -> Item:
+        identity = blake2b("\n".join(key).encode(), digest_size=16).hexdigest()
+        message: dict[str, Any] = {
+            "id": identity,
+            "alert": alert.name,
+            "aggregate": alert.aggregate,
+            "measure": alert.measure,
+            "threshold": alert.threshold,
+            "value": int(value) if value == value.to_integral_value() else float(value),
+            "window": delta.window,
+            "key": keys.parsed(delta.pk),
+        }
+        item: dict[str, Value] = {
+            STATE: PENDING,
+            "id": identity,
+            "message": json_text(message).decode(),
+            "publish": alert.publish,
+            "owner": owner,
+            keys.GSI_PK: keys.PENDING,
+            keys.GSI_SK: f"{self._now()}#{identity}",
+        }
+        return item | ({keys.TTL: delta.expires} if delta.expires else {})
+
+    def _tell(self, key: Key, item: Item) -> bool:
+        """Publish, and note it. What cannot be published stays pending: it stops nothing else."""
+        try:
+            self._publish(str(item["publish"]), str(item["id"]), str(item["message"]))
+            self._table.update(
+                Update(key, (Clause(STATE, "=", PENDING),), {STATE: SENT}, remove=(keys.GSI_PK, keys.GSI_SK))
+            )
+        except (WorldError, WorldDenied) as error:
+            self._say("alert_waits", id=item["id"], publish=item["publish"], error=str(error))
+            return False
+        self._remember(key)
+        return True
+
+    def _remember(self, key: Key) -> None:
+        self._fired[key] = None
+        while len(self._fired) > FIRED_MAX:
+            del self._fired[next(iter(self._fired))]
+
+    def sweep(self) -> None:
+        """Publish what others left pending, if it is time to look. What goes wrong is tried again at the next look."""
+        now = self._clock.monotonic()
+        if not self._by_aggregate or (self._swept is not None and now - self._swept < SWEEP_S):
+            return
+        self._swept = now
+        try:
+            republish(self._table, self._tell, self._now(SWEEP_S))
+        except (WorldError, WorldDenied) as error:
+            self._crew.trouble(error)
+
+    def _now(self, ago_s: float = 0.0) -> str:
+        return keys.time_of(self._clock.now_ms() - int(ago_s * 1000))
+
+
+def pending(table: Table, before: str = "") -> list[Item]:
+    """Return alerts that are not known to have been published, oldest first; `before`: made before that time."""
+    found: list[Item] = []
+    for entry in table.query(keys.PENDING, index=True):
+        if len(found) >= SWEPT_MAX or (before and str(entry[keys.GSI_SK]) >= before):
+            break
+        item = table.get((str(entry[keys.PK]), str(entry[keys.SK])))
+        if item is not None and item.get(STATE) == PENDING:
+            found.append(item)
+    return found
+
+
+def republish(table: Table, tell: Callable[[Key, Item], bool], before: str) -> int:
+    """Publish those that are pending; return how many were."""
+    return sum(tell((str(one[keys.PK]), str(one[keys.SK])), one) for one in pending(table, before))

@@ -1,0 +1,209 @@
+"""Laws of the hot tier: whatever the cut into plans, and however often each is carried out, sums and profiles are the
+same as those of a plain fold over the rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.hot_rows import Tier, options, row, rows_of
+from support.memory_table import MemoryTable
+from tailrace.sinks.hot import keys
+from tailrace.sinks.hot.aggregates import together
+from tailrace.sinks.hot.read import Reader
+
+OPTIONS = options(
+    value="price",
+    profile={"view": ["price", "label"], "buy": ["whole"]},
+    aggregates=[
+        {
+            "name": "all",
+            "key": ["tenant", "path"],
+            "window": "all",
+            "measures": {
+                "n": {"op": "count"},
+                "named": {"op": "count", "of": "label"},
+                "total": {"op": "sum", "of": "whole"},
+                "low": {"op": "min", "of": "price"},
+                "high": {"op": "max", "of": "whole"},
+                "label": {"op": "last", "of": "label"},
+            },
+        },
+        {"name": "buys", "key": ["type"], "window": "minute", "types": ["b*"], "measures": {"n": {"op": "count"}}},
+    ],
+)
+COLUMNS = {"price": pa.float64(), "whole": pa.int64(), "label": pa.string()}
+SHARDS = 2
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "shard": st.integers(0, SHARDS - 1),
+            "event_type": st.sampled_from(["view", "buy"]),
+            "user_id": st.sampled_from(["ann", "bob", "", None]),
+            "tenant": st.sampled_from(["north", "no#rth"]),
+            "url_path": st.sampled_from(["/", "", None]),
+            "price": st.sampled_from([None, 0.25, -1.5, 1e18, math.nan, math.inf, 1e30]),
+            "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "label": st.none() | st.sampled_from(["a", "b", "c"]),
+            "late": st.integers(0, 200),
+            "cut": st.sampled_from([False, False, True]),
+            "again": st.integers(0, 2),
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def made(drawn: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    out = []
+    for number, one in enumerate(drawn):
+        plain = {name: value for name, value in one.items() if name not in {"late", "cut", "again"}}
+        made = row(number, **plain)
+        made["event_time"] -= timedelta(seconds=one["late"])
+        out.append({**made, "shard": one["shard"]})
+    return out
+
+
+def plans(
+    drawn: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
+) -> list[tuple[int, list[dict[str, Any]], int]]:
+    """Return (shard, rows, how often it is carried out again) of each plan, in the order of the stream."""
+    out: list[tuple[int, list[dict[str, Any]], int]] = []
+    open_: dict[int, list[dict[str, Any]]] = {}
+    for one, made_row in zip(drawn, rows, strict=True):
+        open_.setdefault(one["shard"], []).append(made_row)
+        if one["cut"]:
+            out.append((one["shard"], open_.pop(one["shard"]), one["again"]))
+    return out + [(shard, left, 1) for shard, left in open_.items()]
+
+
+def carried_out(drawn: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> MemoryTable:
+    table = MemoryTable()
+    tiers = [Tier(table, OPTIONS, shard=shard) for shard in range(SHARDS)]
+    chains = [0] * SHARDS
+    done: list[tuple[int, int, list[dict[str, Any]], str]] = []
+    for shard, part, again in plans(drawn, rows):
+        chains[shard] += 1
+        chain, given_rows = chains[shard], rows_of(part, COLUMNS)
+        deltas = tiers[shard].deliver(chain, given_rows)
+        done.append((shard, chain, part, deltas))
+        for late in range(again):  # again at once, and one that somebody carried out long ago
+            for at, number, old, planned in (done[-1], done[late % len(done)]):
+                tiers[at].deliver(number, rows_of(old, COLUMNS), planned)
+    return table
+
+
+@given(ROWS)
+@settings(max_examples=120, deadline=None)
+def test_sums_are_those_of_a_plain_fold_whatever_the_cut_and_the_repeats(drawn: list[dict[str, Any]]) -> None:
+    rows = made(drawn)
+    table = carried_out(drawn, rows)
+    for aggregate in OPTIONS.aggregates:
+        found: dict[tuple[str, str], list[Any]] = {}
+        for (pk, sk), item in table.items.items():
+            if sk.startswith(prefix := keys.aggregate_prefix(aggregate.name)):
+                found.setdefault((pk, sk.removeprefix(prefix).partition("#")[0]), []).append(item)
+        assert {key: together(aggregate, items) for key, items in found.items()} == folded(aggregate.name, rows)
+
+
+def folded(name: str, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the windows of an aggregate, added up one row at a time."""
+    out: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in rows:
+        time = f"{one['event_time']:%Y-%m-%dT%H:%M}"
+        if name == "all":
+            key, window = keys.aggregate_pk(["tenant", "path"], [one["tenant"], one["url_path"]]), "ALL"
+        elif name == "buys":
+            if one["event_type"] != "buy":
+                continue
+            key, window = "TYPE#buy", time
+        else:
+            if not one["user_id"]:
+                continue
+            key, window = keys.user_pk(one["tenant"], one["user_id"]), time[:10]
+        _fold(out.setdefault((key, window), {}), name, one)
+    return out
+
+
+def _fold(into: dict[str, Any], name: str, one: dict[str, Any]) -> None:
+    price, whole, label = one["price"], one["whole"], one["label"]
+    odd = 0
+    if name == "DAILY":
+        into["event_count"] = into.get("event_count", 0) + 1
+        into["last_event_type"] = one["event_type"]
+        if price is not None and math.isfinite(price) and abs(price) <= 1e18:
+            into["total_value"] = into.get("total_value", 0) + Decimal(repr(price))
+        elif price is not None:
+            odd = 1
+    else:
+        into["n"] = into.get("n", 0) + 1
+    if name == "all":
+        into["named"] = into.get("named", 0) + (label is not None)
+        if whole is not None:
+            into["total"] = into.get("total", 0) + whole
+            into["high"] = max(into.get("high", whole), whole)
+        if price is not None and math.isfinite(price):
+            exact = Decimal(repr(price))
+            into["low"] = min(into.get("low", exact), exact)
+        elif price is not None:
+            odd = 1
+        if label is not None:
+            into["label"] = label
+    if odd:
+        into["left_out"] = into.get("left_out", 0) + odd
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+@settings(max_examples=80, deadline=None)
+def test_profiles_and_events_are_the_same_in_any_order_of_plans(drawn: list[dict[str, Any]], rng: Any) -> None:
+    rows = made(drawn)
+    todo = [part for part in plans(drawn, rows) for _ in range(1 + part[2])]
+    rng.shuffle(todo)
+    table = MemoryTable()
+    tiers = [Tier(table, OPTIONS, shard=shard) for shard in range(SHARDS)]
+    for chain, (shard, part, _) in enumerate(todo, start=1):
+        tiers[shard].deliver(chain, rows_of(part, COLUMNS))
+    events = {sk for _, sk in table.items if sk.startswith("EVENT#")}
+    assert len(events) == len(rows)
+    assert {sk.rpartition("#")[2] for sk in events} == {one["row_id"] for one in rows}
+    for tenant, user in {(one["tenant"], one["user_id"]) for one in rows if one["user_id"]}:
+        own = [one for one in rows if (one["tenant"], one["user_id"]) == (tenant, user)]
+        found = Reader(table, OPTIONS, 0).user(tenant, user).profile
+        assert found is not None
+        newest = max(own, key=age)
+        assert found.first_seen == iso(min(one["event_time"] for one in own))
+        assert (found.last_seen, found.last_event_type) == (iso(newest["event_time"]), newest["event_type"])
+        assert found.attributes == attributes(own)
+
+
+def attributes(own: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for event_type, columns in OPTIONS.profile.items():
+        of_type = [one for one in own if one["event_type"] == event_type]
+        if of_type:
+            newest = max(of_type, key=age)
+            out |= {name: newest[name] for name in columns if newest[name] is not None}
+    return {name: held(value) for name, value in out.items()}
+
+
+def held(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value)) if math.isfinite(value) else str(value)
+    return value
+
+
+def age(one: dict[str, Any]) -> tuple[Any, ...]:
+    return one["event_time"], int(one["position"].split("/")[0]), one["row_id"]
+
+
+def iso(time: Any) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
