@@ -110,6 +110,11 @@ class Shard:
         """
         return {lane.name: lane.state for lane in self._lanes if lane.name != LAKE and lane.state in WAITING}
 
+    def behind_s(self, now_ms: int) -> float:
+        """Return the age of the oldest record that a lane which is parked has not committed."""
+        oldest = [lane.oldest_ms for lane in self._lanes if lane.state == "parked" and lane.oldest_ms is not None]
+        return (now_ms - min(oldest, default=now_ms)) / 1000
+
     def pause(self, name: str, why: str) -> None:
         """Have a lane take nothing in any more."""
         for lane in self._lanes:
