@@ -234,6 +234,7 @@ class _Ledger:
                 self._world.blamed.update(new.poison)
                 if key == ASIDE_KEY and new.plan is not None:
                     self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas or 0))
+                    self._world.aside.ends[new.plan.chain] = new.plan.last
             return refused
 
         return self._process.effect(f"swap.{kind}", act)
