@@ -102,6 +102,14 @@ def test_a_users_writes_are_one_of_each_kind_a_plan() -> None:
     assert table.writes == 2  # the profile, and the day
 
 
+def test_a_route_may_be_for_sums_alone() -> None:
+    table = MemoryTable()
+    sums = {"name": "all", "window": "all", "measures": {"n": {"op": "count"}}}
+    given = options(events=[], profiles=False, daily=False, aggregates=[sums])
+    Tier(table, given).deliver(1, rows_of([row(n, user_id=f"{n}") for n in range(100)]))
+    assert [item["n"] for item in table.items.values()] == [100]
+
+
 def test_a_profile_takes_what_an_event_type_sets_and_leaves_what_others_say() -> None:
     table = MemoryTable()
     tier = Tier(table, options(profile={"predict": ["score", "model", "note"]}, events=[], profile_ttl_days=1))
