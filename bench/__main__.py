@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import archive, compaction, engine, hot, layout, pipeline, shapes
+from bench import archive, compaction, engine, forwards, hot, layout, pipeline, shapes
 
 BENCHES: dict[str, Callable[[], object]] = {
     "pipeline": pipeline.main,
@@ -14,6 +14,7 @@ BENCHES: dict[str, Callable[[], object]] = {
     "compaction": compaction.main,
     "archive": archive.main,
     "layout": layout.main,
+    "forwards": forwards.main,
     "hot": hot.main,
 }
 

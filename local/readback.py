@@ -20,7 +20,7 @@ from tailrace.sinks.lake.places import place_of
 
 NAMED_MAX = 5  # of what is wrong, so many are named
 COLUMNS = (
-    "event_type", "tenant", "event_id", "shard", "position", "redrive_of",
+    "row_id", "event_type", "tenant", "event_id", "shard", "position", "redrive_of",
     "ua_family", "bot", "utm_campaign", "referer_class", "fingerprint",
 )  # fmt: skip
 NO_EVENTS = "SELECT " + ", ".join(f"'' AS {name}" for name in COLUMNS) + " WHERE false"
@@ -85,6 +85,10 @@ class Lake:
     def positions(self) -> list[tuple[str, str]]:
         """Return (shard, position) of every stored row, but for those of events that were sent again."""
         return self._duck.execute("SELECT shard, position FROM events WHERE redrive_of IS NULL").fetchall()
+
+    def row_ids(self) -> list[tuple[str, str, str]]:
+        """Return (row_id, shard, position) of every stored row."""
+        return self._duck.execute("SELECT row_id, shard, position FROM events").fetchall()
 
     def mended(self) -> list[tuple[str, str, str]]:
         """Return (shard, position) of the reject of every event that was sent again and stored, and its event_id."""

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane
+from tailrace.commit.patience import SlowError
 from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
 from tailrace.commit.switches import Order
 from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
@@ -179,7 +180,7 @@ class Shard:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, the lake must not wait for it
-            lane.park(f"{type(error).__name__}: {error}")
+            lane.park(_words(error))
 
     def _once(self, part: Part, outcome: Outcome) -> Outcome:
         """Take out what came before. One lane has the say, and all plans note it.
@@ -324,3 +325,12 @@ class Shard:
     def resolved(self) -> bool:
         """Has a person decided about a lane that stopped?"""
         return not all(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")
+
+
+def _words(error: Exception) -> str:
+    """Return what of a lane's failure may be logged: a library's own words may hold what an event did."""
+    kind = type(error).__name__
+    if isinstance(error, WorldError | WorldDenied | SlowError | Discreet):
+        return f"{kind}: {error}"
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{kind} in {places[-1].name}, line {places[-1].lineno}" if places else kind

@@ -48,19 +48,17 @@ def shard_of(
     destinations: Sequence[Destination] = (),
     orders: Mapping[str, Order] = MappingProxyType({}),
 ) -> Shard:
-    """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
+    """Build one shard. Nothing is touched before `open`.
 
-    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `origin`: the shard
-    that records of an archive came from first, by which their rows are known. `destinations` have a lane each, beside
-    the lake's; `orders` are what persons have said of them.
+    `claims` tell what came before in other plans; None: de-duplication looks within a plan. `origin`: the shard that
+    records of an archive came from, by which their rows are known. `destinations`: each has a lane; `orders` for them.
     """
-    rng = random.Random()  # noqa: S311 - jitter between retries
-    flush, patient = settings.flush, settings.lanes
+    flush, patient, rng = settings.flush, settings.lanes, random.Random()  # noqa: S311 - jitter between retries
 
     def patience() -> Patience:
         return Patience(clock, settings.world.patience_s, rng.random)
 
-    def lane(name: str, sink: Sink, limits: FlushLimits) -> Lane:
+    def lane(name: str, sink: Sink, limits: FlushLimits, bound: Bound | None = None) -> Lane:
         return Lane(
             name,
             identity,
@@ -73,14 +71,16 @@ def shard_of(
             say=say,
             alive=alive,
             uploads=settings.lake.upload_threads,
-            bound=None if name == LAKE else Bound(clock, patient.patience_s),
+            bound=bound,
         )
 
     lake = _lake(settings, edition, event_time_window=event_time_window)
     lanes = [lane(LAKE, lake, FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects))]
     soon = FlushLimits(patient.rows, patient.bytes, int(patient.age_s * 1000), NO_END, int(patient.idle_age_s * 1000))
-    around = Around(settings, identity, clock, say, place)
-    lanes += [lane(one.name, sink_of(one, around), soon) for one in destinations]
+    for one in destinations:
+        bound = Bound(clock, patient.patience_s)
+        sink = sink_of(one, Around(settings, identity, clock, say, place, bound.pressing))
+        lanes.append(lane(one.name, sink, soon, bound))
     repeats = Repeats(
         identity.epoch,
         settings.dedup,
@@ -90,8 +90,8 @@ def shard_of(
         patience=patience,
         say=say,
     )
-    pipeline = _pipeline(settings, origin or identity, edition)
-    return Shard(pipeline, lanes, lambda: int(clock.monotonic() * 1000), say, repeats, orders)
+    now_ms = lambda: int(clock.monotonic() * 1000)  # noqa: E731
+    return Shard(_pipeline(settings, origin or identity, edition), lanes, now_ms, say, repeats, orders)
 
 
 def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:

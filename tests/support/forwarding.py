@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -92,3 +93,17 @@ class Lane:
     def taken_over(self) -> None:
         """Another child owns the plan."""
         self.plan = self.plan._replace(generation=self.plan.generation + 1)
+
+
+class OfPositions(NamedTuple):
+    """The real sink, for pipelines whose rows are lists of positions."""
+
+    sink: ForwardSink
+
+    def start(self) -> ForwardFilling:
+        return _FillingOfPositions(self.sink)
+
+
+class _FillingOfPositions(ForwardFilling):
+    def add(self, given: Sequence[Rows]) -> None:
+        super().add([rows(list(part.batch)) for part in given])

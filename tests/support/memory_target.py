@@ -6,6 +6,7 @@ What goes wrong is handed in: for each message that comes, a word.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from tailrace.commit.ports import WorldDenied, WorldError
@@ -51,6 +52,7 @@ class MemoryTarget:
         self.fate, self._clock, self._call_s = fate, clock, call_s
         self.taken: list[Message] = []
         self.calls: list[list[Message]] = []
+        self.times: list[float] = []  # of the calls
 
     def send(self, messages: Sequence[Message]) -> list[Result]:
         limits = self.limits
@@ -63,6 +65,7 @@ class MemoryTarget:
             assert len(set(keys)) == len(keys), "one of each key, or a failure is overtaken"
         self.calls.append(list(messages))
         if self._clock is not None:
+            self.times.append(self._clock.at)
             self._clock.at += self._call_s
         fates = [self.fate(one) for one in messages]
         for fate in fates:
@@ -79,6 +82,11 @@ class MemoryTarget:
         if "lost" in fates:
             raise WorldError("no answer")
         return results
+
+
+def pauses(times: Sequence[float]) -> list[float]:
+    """Return what passed from one call to the next."""
+    return [round(later - sooner, 6) for sooner, later in pairwise(times)]
 
 
 class Ear:
@@ -105,8 +113,9 @@ def sender(
     patience_s: float = 60.0,
     blocks: bool = False,
     jitter: Callable[[], float] = lambda: 1.0,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> Sender:
-    return Sender("there", target, clock, jitter, ear or Ear(), patience_s=patience_s, blocks=blocks)
+    return Sender("there", target, clock, jitter, ear or Ear(), patience_s=patience_s, blocks=blocks, hurry=hurry)
 
 
 def messages(count: int, keys: int = 3, size: int = 10, first: int = 1) -> list[Message]:

@@ -64,6 +64,8 @@ COMMANDS = (
     Command("hot", "look", "Make or check the hot table; read a user, a type, or the day's top users."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
     Command("redrive", "mend", "Mend what was rejected and send it again."),
+    Command("dead", "mend", "List what could not be forwarded, and send it to its destination once more."),
+    Command("backup-dlq", "mend", "Write the messages of a queue to a file of JSON lines."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
     Command("lane", "mend", "List destinations, pause and resume them, or have them leave records out."),
     Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),

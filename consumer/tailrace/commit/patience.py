@@ -82,6 +82,10 @@ class Bound:
         yield
         self._waited_s += self._time.monotonic() - since_s
 
+    def pressing(self) -> bool:
+        """Is half of the time over? The thread that is waited for had better come to an end."""
+        return self._waited_s >= self._seconds / 2
+
     def check(self) -> None:
         """Raise when the time is over."""
         if self._waited_s >= self._seconds:

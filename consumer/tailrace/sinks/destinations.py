@@ -32,6 +32,7 @@ class Around(NamedTuple):
     clock: Clock
     say: Say
     place: Place  # of the lake: what cannot be sent is kept beside it
+    pressing: Callable[[], bool] = lambda: False  # does the shard wait for this lane, and not for much longer?
 
 
 def sink_of(destination: Destination, around: Around) -> Sink:

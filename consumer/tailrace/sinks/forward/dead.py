@@ -7,8 +7,9 @@ and `tailrace dead send` sends each row once. A queue may get the letters as wel
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final
 
+import msgspec
 import orjson
 
 from tailrace.commit.ledger import BytesBody
@@ -24,15 +25,25 @@ FOLDER: Final = "_dead"
 SUFFIX: Final = ".jsonl"
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """A dead letter, read back."""
 
     destination: str
-    row_id: str
+    why: str  # `refused`, or `not sent`
     error: str
+    detail: str
     attempts: int
-    message: Message
-    raw: dict[str, Any]
+    row_id: str
+    position: str
+    key: str
+    event: msgspec.Raw
+
+    @property
+    def message(self) -> Message:
+        return Message(self.position, self.row_id, self.key, bytes(self.event))
+
+
+_LINE: Final = msgspec.json.Decoder(Found)
 
 
 class DeadLetters:
@@ -105,7 +116,8 @@ def line_of(letter: Letter, destination: Destination) -> bytes:
 def read(place: Place, epoch: str, destination: str = "") -> Iterator[Found]:
     """Yield every dead letter, in the order of the plans of each shard; one that is in several objects, each time."""
     for name, _ in place.names(prefix_of(epoch, destination)):
-        for line in place.read(name).splitlines():
-            raw = orjson.loads(line)
-            message = Message(raw["position"], raw["row_id"], raw["key"], orjson.dumps(raw["event"]))
-            yield Found(raw["destination"], raw["row_id"], raw["error"], raw["attempts"], message, raw)
+        try:
+            lines = place.read(name).splitlines()
+        except FileNotFoundError:  # it has expired meanwhile
+            continue
+        yield from map(_LINE.decode, lines)

@@ -44,7 +44,7 @@ class Options(Parallel, frozen=True):
     template: dict[str, Any] | None = None  # "$column" stands for a column's value
     batch: Annotated[int, Meta(ge=1, le=10_000)] = 500  # messages a call, where it takes many
     call_bytes: Annotated[int, Meta(ge=KIB, le=100 * MIB)] = 5 * MIB
-    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0  # without a byte of an answer
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0  # without a byte of an answer
     retry: tuple[Annotated[int, Meta(ge=300, le=599)], ...] = ()  # statuses that pass, besides those that do anyway
     refuse: tuple[Annotated[int, Meta(ge=300, le=599)], ...] = ()  # statuses that say the message is at fault
 

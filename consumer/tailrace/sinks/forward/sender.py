@@ -21,6 +21,7 @@ from tailrace.sinks.forward.target import Failure, Limits, Result, Target, Unfit
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 10.0
 ASKED_EVERY_S: Final = 15.0  # while the target is away
+LOOK_S: Final = 1.0  # how often a pause looks whether somebody waits
 IN_VAIN_MAX: Final = 3  # calls in a row that took nothing: the rest waits
 
 
@@ -52,10 +53,14 @@ class Sender:
         patience_s: float,
         blocks: bool = False,
         concurrency: int = 1,
+        hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`jitter`: 0.0 to 1.0. `blocks`: nothing is given up but what is refused; WorldError in its place."""
+        """`jitter`: 0.0 to 1.0. `blocks`: nothing is given up but what is refused; WorldError in its place.
+
+        `hurry`: somebody waits who must not wait for long: then the patience is over before its time.
+        """
         self._name, self._target, self._clock, self._jitter, self._say = name, target, clock, jitter, say
-        self._patience_s, self._blocks = patience_s, blocks
+        self._patience_s, self._blocks, self._hurry = patience_s, blocks, hurry
         self._concurrency = 1 if target.ordered else concurrency
         many = self._concurrency > 1
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=f"send-{name}") if many else None
@@ -87,15 +92,20 @@ class Sender:
                 break
             trouble.since = before if trouble.since is None else trouble.since
             over = trouble.since + self._patience_s - self._clock.monotonic()
-            if over <= 0:
+            if over <= 0 or self._hurry():
                 left = self._given_up(left, round_, tries, dead)
                 continue
-            self._clock.sleep(min(over, max(round_.asked_s, wait_s * self._jitter())))
+            self._pause(min(over, max(round_.asked_s, wait_s * self._jitter())))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
         self._tell(messages, tries, dead)
         return [dead[one.position] for one in messages if one.position in dead]
 
     # -- what becomes of those that failed
+
+    def _pause(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not self._hurry():
+            self._clock.sleep(min(left, LOOK_S))
 
     def _given_up(
         self, left: Sequence[Message], round_: _Round, tries: dict[str, int], dead: dict[str, Letter]
@@ -103,9 +113,10 @@ class Sender:
         """The patience is over: give up what failed; return what only waited for its key, which is tried once."""
         why = round_.why
         if self._blocks:
-            raise WorldError(f"{self._name}: not sent within {self._patience_s:g} s: {why.why}")
+            raise WorldError(f"{self._name}: nothing is given up, and this is not taken: {why.why}")
         now = self._clock.monotonic()
-        if self._failing is not None and now - self._failing >= self._patience_s and not self._away:
+        long = self._failing is not None and (now - self._failing >= self._patience_s or self._hurry())
+        if long and not self._away:
             self._away, self._asked = True, now
             self._say("away", lane=self._name, why=why.why)
         waiting = []

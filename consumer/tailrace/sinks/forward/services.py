@@ -15,6 +15,7 @@ from tailrace.sinks.forward.options import refused
 from tailrace.sinks.forward.target import Failure, Unfit
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>[0-9]*):(?P<resource>\S+)")
+READ_S: Final = 5.0  # for an answer: shorter than a shard may be kept waiting
 # Words for what is in a message, or in a call.
 CONTENT: Final = frozenset(
     {
@@ -56,7 +57,7 @@ class Client:
     """A service's client, made when it is first asked."""
 
     def __init__(self, service: str, region: str, endpoint: str, *, connections: int = 10, read_s: float = 0.0) -> None:
-        """`read_s`: how long an answer may take, where that is longer than is usual; then nothing is tried twice."""
+        """`read_s`: how long an answer may take, where that is longer than is usual."""
         self._service, self._region, self._endpoint = service, region, endpoint
         self._connections, self._read_s = connections, read_s
         self._made: Any = None
@@ -70,7 +71,7 @@ class Client:
                     region=self._region,
                     endpoint=self._endpoint,
                     connections=self._connections,
-                    read_s=self._read_s,
+                    read_s=self._read_s or READ_S,
                 )
             return call(self._made)
         except ClientError as error:

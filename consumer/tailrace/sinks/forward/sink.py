@@ -36,7 +36,7 @@ def sink(destination: Destination, around: Around) -> ForwardSink:
     """Return the sink of a destination. Raises SettingsError."""
     options, target = parts_of(destination, around.settings.aws)
     return ForwardSink(
-        sender_of(destination, options, target, around.clock, around.say),
+        sender_of(destination, options, target, around.clock, around.say, hurry=around.pressing),
         DeadLetters(around.place, around.identity, destination, around.say, _copier(destination, options, around)),
         options.note_every,
         options.partition if isinstance(options, Keyed) else (),
@@ -73,7 +73,14 @@ def parts_of(destination: Destination, aws: Aws) -> tuple[Common, Any]:
 
 
 def sender_of(
-    destination: Destination, options: Common, target: Target, clock: Clock, say: Say, *, blocks: bool | None = None
+    destination: Destination,
+    options: Common,
+    target: Target,
+    clock: Clock,
+    say: Say,
+    *,
+    blocks: bool | None = None,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> Sender:
     """Return what sends to a target as the options say."""
     return Sender(
@@ -85,6 +92,7 @@ def sender_of(
         patience_s=options.patience_s,
         blocks=options.on_failure == "block" if blocks is None else blocks,
         concurrency=options.concurrency if isinstance(options, Parallel) else 1,
+        hurry=hurry,
     )
 
 
@@ -101,7 +109,16 @@ def _copier(destination: Destination, options: Common, around: Around) -> Callab
     if target is None:
         return None
     jitter = random.Random().random  # noqa: S311
-    sender = Sender(destination.name, target, around.clock, jitter, lambda *_, **__: None, patience_s=COPY_PATIENCE_S)
+    silent: Say = lambda *_, **__: None  # noqa: E731
+    sender = Sender(
+        destination.name,
+        target,
+        around.clock,
+        jitter,
+        silent,
+        patience_s=COPY_PATIENCE_S,
+        hurry=around.pressing,
+    )
 
     def copy(letters: Sequence[Message]) -> None:
         left = sender.send(letters)

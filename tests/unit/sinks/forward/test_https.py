@@ -221,7 +221,7 @@ def test_the_pause_that_a_service_asks_for_is_kept(service: Service, asked: str,
     sender = sink.sender_of(destination, options, target, clock, Ear())
     sender._jitter = lambda: 1.0
     assert sender.send(events(1)) == []
-    assert clock.slept == [pytest.approx(paused, abs=0.5)]
+    assert clock.at == pytest.approx(paused, abs=0.5)
 
 
 def test_nobody_there_and_somebody_who_hangs_up_are_a_bad_world() -> None:

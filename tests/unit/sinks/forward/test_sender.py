@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.memory_target import Ear, Fate, MemoryTarget, Time, messages, sender
+from support.memory_target import Ear, Fate, MemoryTarget, Time, messages, pauses, sender
 from tailrace.commit.ports import WorldError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import ASKED_EVERY_S, IN_VAIN_MAX, LONGEST_WAIT_S, Sender, Trouble
@@ -46,24 +46,24 @@ def test_only_what_failed_is_sent_again() -> None:
 
 def test_pauses_grow_up_to_a_limit_and_are_scattered_over_their_whole_length() -> None:
     clock = Time()
-    target = MemoryTarget(LIMITS, fate=until(9, "throttled"))
+    target = MemoryTarget(LIMITS, fate=until(9, "throttled"), clock=clock)
     sender(target, clock, jitter=lambda: 1.0).send(messages(1))
-    assert clock.slept == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[LONGEST_WAIT_S] * 3]
+    assert pauses(target.times) == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[LONGEST_WAIT_S] * 3]
     clock = Time()
-    target = MemoryTarget(LIMITS, fate=until(4, "throttled"))
+    target = MemoryTarget(LIMITS, fate=until(4, "throttled"), clock=clock)
     sender(target, clock, jitter=iter((0.0, 0.5, 0.25, 1.0)).__next__).send(messages(1))
-    assert clock.slept == [0.0, 0.2, 0.2, 1.6]
+    assert pauses(target.times) == [0.0, 0.2, 0.2, 1.6]
 
 
 def test_a_pause_that_the_service_asks_for_is_kept_but_no_longer_than_the_patience() -> None:
     class Asking(MemoryTarget):
         def send(self, batch: object) -> list[Failure | None]:
-            self.calls.append([])
+            self.times.append(clock.at)
             return [Failure("HTTP 429", after_s=40.0)]
 
     clock, target = Time(), Asking(LIMITS)
     (letter,) = sender(target, clock).send(messages(1))
-    assert clock.slept == [40.0, 20.0]
+    assert pauses(target.times) == [40.0, 20.0]
     assert (letter.attempts, letter.failure.why) == (3, "HTTP 429")
 
 
@@ -111,7 +111,7 @@ def test_throttling_for_ever_ends_in_letters_after_the_patience() -> None:
 def test_a_destination_that_blocks_gives_nothing_up() -> None:
     clock = Time()
     target = MemoryTarget(LIMITS, fate=until(10**9, "denied"))
-    with pytest.raises(WorldError, match="there: not sent within 60 s: not yours"):
+    with pytest.raises(WorldError, match="there: nothing is given up, and this is not taken: not yours"):
         sender(target, clock, blocks=True).send(messages(5))
     assert clock.at == pytest.approx(60.0)
 
@@ -192,3 +192,21 @@ def test_calls_may_overlap_where_order_does_not_count() -> None:
     finally:
         one.close()
     assert {message.row_id for message in target.taken} == {message.row_id for message in messages(95)}
+
+
+def test_who_is_waited_for_ends_its_patience_early() -> None:
+    clock, ear = Time(), Ear()
+    target = MemoryTarget(LIMITS, fate=lambda _: "down")
+    one = sender(target, clock, ear, hurry=lambda: clock.at >= 7.5)
+    assert len(one.send(messages(30))) == 30
+    assert clock.at <= 8.5
+    assert ear.count("away") == 1, "and so the next need not wait at all"
+    assert len(one.send(messages(30, first=31))) == 30
+    assert clock.at <= 8.5
+
+
+def test_who_is_waited_for_still_sends_what_is_taken() -> None:
+    target = MemoryTarget(LIMITS, fate=until(1, "throttled", lambda one: one.position == "3/0/0"))
+    (letter,) = sender(target, Time(), hurry=lambda: True).send(messages(30))
+    assert letter.message.position == "3/0/0"
+    assert len(target.taken) == 29
