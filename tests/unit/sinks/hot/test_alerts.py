@@ -88,7 +88,7 @@ def test_a_sum_is_watched_as_well() -> None:
 
 
 @pytest.mark.parametrize("when", ["before the item", "before it is told", "before it is noted"])
-def test_an_owner_that_dies_leaves_it_to_who_takes_the_plan_over(when: str) -> None:
+def test_an_owner_that_dies_leaves_it_to_who_takes_the_plan_over(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table, publish = MemoryTable(), Published()
 
     def dying(arn: str, identity: str, text: str) -> None:
@@ -100,7 +100,7 @@ def test_an_owner_that_dies_leaves_it_to_who_takes_the_plan_over(when: str) -> N
     first = Tier(table, watched(), publish=dying)
     planned = first.filling(rows).deltas()
     if when == "before the item":
-        first.sink.alerts.look = died  # type: ignore[method-assign]
+        monkeypatch.setattr(first.sink.alerts, "look", died)
     with pytest.raises(Died):
         first.deliver(1, rows, planned)
     Tier(table, watched(), publish=publish).deliver(1, rows, planned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 
@@ -12,6 +13,8 @@ from support.hot_rows import START_S, TOPIC, Published, Tier, options, row, rows
 from support.memory_table import MemoryTable
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.read import Reader
+from tailrace.sinks.hot.table import Key
+from tailrace.sinks.hot.values import Item
 
 OPTIONS = options(
     value="price",
@@ -89,9 +92,14 @@ def test_a_type_is_read_over_all_write_shards_newest_first(table: MemoryTable) -
 
 
 def test_few_events_are_read_where_few_are_asked_for(table: MemoryTable) -> None:
-    asked = []
+    asked: list[int] = []
     whole = table.get_all
-    table.get_all = lambda keys: asked.append(len(keys)) or whole(keys)  # type: ignore[method-assign,func-returns-value]
+
+    def noted(keys: Sequence[Key]) -> Mapping[Key, Item]:
+        asked.append(len(keys))
+        return whole(keys)
+
+    table.get_all = noted  # type: ignore[method-assign]
     assert len(list(islice(Reader(table, OPTIONS, NOW_S).newest("north", "view"), 150))) == 150
     assert asked == [100, 100]
 
