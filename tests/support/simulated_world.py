@@ -236,8 +236,9 @@ class _Ledger:
                 self._world.blamed.update(new.poison)
                 if key == ASIDE_KEY and new.plan is not None:
                     self._world.planned.setdefault(new.plan.chain, new.plan.deltas)
-                    if new.plan.deltas.isdecimal():
-                        self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas))
+                    self._world.aside.ends[new.plan.chain] = new.plan.last
+                    if new.plan.deltas.isdecimal() or not new.plan.deltas:
+                        self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas or 0))
             return refused
 
         return self._process.effect(f"swap.{kind}", act)
