@@ -181,6 +181,22 @@ class Watch:
         metrics.DEAD_LETTERS_UNCOPIED.labels(facts["lane"]).inc(facts["letters"])
         self._log.warning("dead letters stand beside the lake, but not in their queue", **facts)
 
+    def _on_hot(self, facts: dict[str, Any]) -> None:
+        for kind in ("events", "oversize", "profiles", "aggregates"):
+            if facts[kind]:
+                metrics.HOT_WRITES.labels(facts["lane"], kind).inc(facts[kind])
+        metrics.HOT_UNITS.labels(facts["lane"]).inc(facts["units"])
+        if facts["oversize"]:
+            self._log.warning("events too large for the hot table: the lake has them", **facts)
+
+    def _on_alert(self, facts: dict[str, Any]) -> None:
+        metrics.HOT_ALERTS.labels(facts["lane"], "fired").inc()
+        self._log.info("alert", **facts)
+
+    def _on_alert_waits(self, facts: dict[str, Any]) -> None:
+        metrics.HOT_ALERTS.labels(facts["lane"], "waits").inc()
+        self._log.warning("an alert could not be published: it is tried again in a minute", **facts)
+
     def _on_lost(self, facts: dict[str, Any]) -> None:
         self._log.warning("shard has another owner", **facts)
 

@@ -87,6 +87,13 @@ DEAD_LETTERS_UNCOPIED = _counter(
     "dead_letters_uncopied_total", "Dead letters that stand beside the lake but not in their queue.", "lane"
 )
 
+# The hot tier.
+HOT_WRITES = _counter(
+    "hot_writes_total", "Items written: events, oversize (without their body), profiles, aggregates.", "lane", "kind"
+)
+HOT_UNITS = _counter("hot_write_units_total", "Write units that DynamoDB says it took.", "lane")
+HOT_ALERTS = _counter("hot_alerts_total", "Alerts: fired, waits (could not be published yet).", "lane", "result")
+
 # Editions: schemas, routes and lookup files.
 EDITION_TIME = _gauge("edition_timestamp_seconds", "When the edition in use was taken up.", "shard")
 EDITION_SUCCESS = _gauge(
