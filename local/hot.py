@@ -88,7 +88,7 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
         for tenant, count in sums.items()
         if count != totals[tenant]
     ]
-    stored, sent = set(lake.row_ids("purchase")), {order["row_id"] for order in orders}
+    stored, sent = set(lake.row_ids_of("purchase")), {order["row_id"] for order in orders}
     if sent != stored:
         wrong.append(
             f"the queue has {len(sent - stored):,} orders that the lake has not, and lacks {len(stored - sent):,}"

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane
+from tailrace.commit.patience import SlowError
 from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
 from tailrace.commit.switches import Order
 from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
@@ -109,6 +110,11 @@ class Shard:
         """
         return {lane.name: lane.state for lane in self._lanes if lane.name != LAKE and lane.state in WAITING}
 
+    def behind_s(self, now_ms: int) -> float:
+        """Return the age of the oldest record that a lane which is parked has not committed."""
+        oldest = [lane.oldest_ms for lane in self._lanes if lane.state == "parked" and lane.oldest_ms is not None]
+        return (now_ms - min(oldest, default=now_ms)) / 1000
+
     def pause(self, name: str, why: str) -> None:
         """Have a lane take nothing in any more."""
         for lane in self._lanes:
@@ -179,7 +185,7 @@ class Shard:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, the lake must not wait for it
-            lane.park(f"{type(error).__name__}: {error}")
+            lane.park(_words(error))
 
     def _once(self, part: Part, outcome: Outcome) -> Outcome:
         """Take out what came before. One lane has the say, and all plans note it.
@@ -299,12 +305,19 @@ class Shard:
         self.flush()
 
     def flush(self, within_s: float | None = None) -> bool:
-        """Commit all that is in hand and can be; True when nothing of it is left."""
-        flushed = dict.fromkeys(self._lanes, False)
-        for lane in self._lanes:  # every lane, whatever the first says
+        """Commit all that is in hand and can be, all lanes in that one time; True when nothing of it is left."""
+        since_ms = self._now_ms()
+        going = [lane for lane in self._lanes if lane.state not in WAITING or lane.name == LAKE]
+        for lane in going:  # all at once, as far as none must wait for what it has under way
             with self._apart(lane):
-                flushed[lane] = lane.flush(within_s)
-        return all(flushed.values())
+                if lane.forced == START and not lane.in_flight:
+                    lane.cut("flush")
+        flushed = dict.fromkeys(going, False)
+        for lane in going:  # every lane, whatever the first says
+            left_s = None if within_s is None else max(0.0, within_s - (self._now_ms() - since_ms) / 1000)
+            with self._apart(lane):
+                flushed[lane] = lane.flush(left_s)
+        return all(done or lane.state in WAITING for lane, done in flushed.items())
 
     def leave(self) -> None:
         """Say goodbye in good order."""
@@ -324,3 +337,12 @@ class Shard:
     def resolved(self) -> bool:
         """Has a person decided about a lane that stopped?"""
         return not all(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")
+
+
+def _words(error: Exception) -> str:
+    """Return what of a lane's failure may be logged: a library's own words may hold what an event did."""
+    kind = type(error).__name__
+    if isinstance(error, WorldError | WorldDenied | SlowError | Discreet):
+        return f"{kind}: {error}"
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{kind} in {places[-1].name}, line {places[-1].lineno}" if places else kind

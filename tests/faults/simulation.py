@@ -300,6 +300,7 @@ class Story:
         wanted = sum(delta for chain, delta in aside.planned.items() if chain <= item.chain and chain != given_up)
         perhaps = {wanted, wanted + aside.planned.get(given_up, 0)}
         world.expect(aside.total in perhaps, f"aside counts {aside.total}, planned were {aside.planned}")
+        world.expect(item.since.mark >= aside.ends.get(given_up, START), f"half of chain {given_up} may count twice")
         left_out = [record for record in world.records if mark(record.sequence, record.sub) > item.since.mark]
         missing = item.records - item.since.records - len(left_out)
         world.expect(not missing, f"aside has {missing} records more or less than came since {item.since}")

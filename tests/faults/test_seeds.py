@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from faults import archived, forwarded, real, repeated
+from faults import archived, forwarded, hot, real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.simulation import LIGHT, Kind, Story, calm_rows
 from tailrace.nouns import START
@@ -65,3 +65,12 @@ def test_each_event_is_forwarded_or_a_letter(seed: int, kind: Kind) -> None:
     story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=kind).run()
     story.judge_sums(story.rows())
     forwarded.judge(story)
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_sums_of_the_hot_tier_are_those_of_the_plans(seed: int) -> None:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, DATAS, mistakes=True)._replace(left_out=START), drive_of(rng)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=hot.HOT).run()
+    story.judge_sums(story.rows())
+    hot.judge(story)

@@ -246,6 +246,32 @@ def test_the_late_put_of_a_zombie_would_stand() -> None:
         story.run().judge(calm_rows(scene.scenery))
 
 
+def plan_cut_in_two(patch: Patch) -> None:
+    """Who leaves records out leaves out no more than was said, be it the half of an open plan."""
+
+    def skipping(item: Item, generation: int, upto: str, why: str, real: Any = rules.skipping) -> rules.Verdict:
+        judged = real(item, generation, upto, why)
+        if not isinstance(judged, rules.Next):
+            return judged
+        since = judged.item.since._replace(mark=upto)
+        return rules.Next(judged.item._replace(watermark=upto, since=since))
+
+    patch.setattr(rules, "skipping", skipping)
+
+
+def test_half_of_a_plan_left_out_would_count_twice(monkeypatch: Patch) -> None:
+    scene = SCENES["a lane beside the lake has a plan open, and is told to leave records out"]
+    for broken in (False, True):
+        if broken:
+            plan_cut_in_two(monkeypatch)
+        story = Story(scene.scenery, 1, drive=Drive(lives=3), strike=Struck(scene)).run()
+        if not broken:
+            story.judge(calm_rows(scene.scenery))
+            continue
+        with pytest.raises(AssertionError, match="may count twice"):
+            story.judge(calm_rows(scene.scenery))
+
+
 def test_a_stop_in_the_middle_of_a_replay_would_stop_the_shard(monkeypatch: Patch) -> None:
     assert not stops()
     forced_at_a_stop(monkeypatch)

@@ -50,7 +50,7 @@ ROWS = st.lists(
             "user_id": st.sampled_from(["ann", "bob", "", None]),
             "tenant": st.sampled_from(["north", "no#rth"]),
             "url_path": st.sampled_from(["/", "", None]),
-            "price": st.sampled_from([None, 0.25, -1.5, 1e18, math.nan, math.inf, 1e30]),
+            "price": st.sampled_from([None, 0.25, 0.1, -1.5, 1e18, math.nan, math.inf, 1e30]),
             "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
             "label": st.none() | st.sampled_from(["a", "b", "c"]),
             "late": st.integers(0, 200),

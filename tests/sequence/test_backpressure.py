@@ -69,7 +69,7 @@ def test_a_destination_that_does_not_come_to_an_end_delays_the_lake_once_and_by_
     assert BOUND_S <= second < 2 * BOUND_S
     assert sum(others) < BOUND_S / 2, others
     place.go.set()
-    assert shard.flush()
+    hot.settle()
     assert hot.watermark == mark("1", 0), "what was under way came to its end"
     shard.close()
 

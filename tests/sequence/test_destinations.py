@@ -55,6 +55,15 @@ def test_a_destination_that_is_back_gets_all_of_it_from_the_next_child() -> None
     assert play.world.checkpoint == play.world.last
 
 
+@pytest.mark.parametrize(("waits", "tried"), [(20, False), (40, True)])
+def test_a_destination_is_tried_the_less_often_the_longer_it_is_away(waits: int, *, tried: bool) -> None:
+    play = played()
+    play.world.now_s += 100 * RETRY_S  # so old are the records: a quarter of that
+    away(play)
+    play.child(Feed(3), Feed(3), Feed(1), Wait(waits * RETRY_S), TICK)
+    assert ("Anew" in play.end) is tried
+
+
 def test_the_end_of_a_shard_waits_for_a_destination_as_long_as_its_turn_may_take_and_no_longer() -> None:
     play = played()
     away(play)

@@ -112,6 +112,25 @@ def test_a_lane_that_is_parked_while_its_plan_is_written_hears_of_it_and_asks_fo
         lane.close()
 
 
+def test_lanes_that_are_flushed_share_the_time() -> None:
+    place = HeldPlace()
+    world = World(place)
+    now_ms = [0]
+    world.say = lambda what, /, **_facts: None  # type: ignore[method-assign]
+    lanes = [world.lane(name, alive=lambda: now_ms.__setitem__(0, now_ms[0] + 200)) for name in ("lake", "a", "b")]
+    shard = Shard(MemoryPipeline(), lanes, lambda: now_ms[0], world.say)
+    shard.open()
+    try:
+        shard.add(ones(1, 2))
+        assert not shard.flush(1.0)
+        assert 1_000 <= now_ms[0] <= 1_400, "three lanes do not take three times as long"
+        assert all(lane.in_flight for lane in lanes), "and none waits for another"
+        place.go.set()
+        assert shard.flush()
+    finally:
+        shard.close()
+
+
 def test_a_person_has_decided_as_soon_as_one_lane_may_go_on() -> None:
     world = World()
     for lane in ("lake", "hot"):

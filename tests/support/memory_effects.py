@@ -25,6 +25,7 @@ class Effects:
         self.total = 0
         self.messages: list[str] = []  # positions, in the order in which they came
         self.planned: dict[int, int] = {}  # chain -> delta, as it became durable first
+        self.ends: dict[int, str] = {}  # chain -> mark of its last record
 
     def add(self, chain: int, delta: int) -> None:
         if chain > self.chain:

@@ -108,6 +108,8 @@ class World:
         self.strike: Strike = lambda _process, _kind: None
         self.away: dict[str, float] = {"ledger": 0.0, "place": 0.0, "aside": 0.0}
         self.aside = Effects()
+        self.planned: dict[int, str] = {}  # chain of the lane beside the lake -> deltas, as they became durable first
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}  # of the hot table
         self.done: list[Done] = []
         self.said: list[str] = []
         self.wrong: list[str] = []
@@ -233,7 +235,10 @@ class _Ledger:
             if refused is None:
                 self._world.blamed.update(new.poison)
                 if key == ASIDE_KEY and new.plan is not None:
-                    self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas or 0))
+                    self._world.planned.setdefault(new.plan.chain, new.plan.deltas)
+                    self._world.aside.ends[new.plan.chain] = new.plan.last
+                    if new.plan.deltas.isdecimal() or not new.plan.deltas:
+                        self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas or 0))
             return refused
 
         return self._process.effect(f"swap.{kind}", act)

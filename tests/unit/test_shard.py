@@ -15,6 +15,7 @@ from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Counts, Item, PositionsDigest, Since, commit_name, lane_key
+from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
@@ -186,7 +187,7 @@ def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
     with made(world) as one:
 
         def broken(*_args: object) -> str:
-            raise RuntimeError("no such table")
+            raise WorldDenied("no such table")
 
         vars(one.hot._filling)["deliver"] = broken
         one.shard.add(ones(1, 8))
@@ -195,6 +196,20 @@ def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
         assert "no such table" in one.shard.why
         assert (one.shard.state, one.shard.watermark) == ("fill", START)
     assert item(world, "lake").records == 8
+
+
+def test_what_a_library_says_of_an_events_data_is_not_told() -> None:
+    world = World()
+    with made(world) as one:
+
+        def broken(*_args: object) -> str:
+            raise ValueError("cannot convert 'eve@example.com'")
+
+        vars(one.hot._filling)["deliver"] = broken
+        one.shard.add(ones(1, 2))
+        one.shard.end()
+        assert "ValueError in broken, line" in one.shard.why
+        assert "eve" not in one.shard.why
 
 
 class Asked:

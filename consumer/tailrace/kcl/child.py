@@ -38,6 +38,7 @@ from tailrace.shard import Shard
 
 GRACE_MARGIN_S = 5.0  # of the daemon's grace, kept for the checkpoint and the goodbye
 RESOLVE_LOOK_S = 5.0  # how often a stopped shard looks whether a person has decided
+RETRIED_SHARE = 4  # a lane is tried again after this part of the time that it is behind: each try reads all of that
 CAUGHT_UP_TICKS = 3  # empty ticks at lag 0 in a row before an open plan waits in vain
 
 LOOK_S = 0.5  # how often a sleep looks whether the daemon still lives
@@ -180,7 +181,7 @@ class Life:
             self._parked_since = None
         elif self._parked_since is None:
             self._parked_since = now
-        elif now - self._parked_since >= self._retry_s:
+        elif now - self._parked_since >= max(self._retry_s, shard.behind_s(self._clock.now_ms()) / RETRIED_SHARE):
             self.start_anew(shard, f"{parked}: tried again, from where it stands ({shard.why})")
 
     def start_anew(self, shard: Shard, why: str) -> NoReturn:
@@ -264,9 +265,11 @@ class Life:
 
         Until then nobody reads the shards that follow this one: a daemon that starts anew sooner helps none of them.
         """
-        tried = self._clock.monotonic() + self._retry_s
+        tried, told = self._clock.monotonic() + self._retry_s, ({"": ""}, "")
         while shard.state == "stopped" or (shard.state == "fill" and shard.waiting):
-            self.say("end_waits", waiting=shard.waiting, why=shard.why)
+            if (waiting := (shard.waiting, shard.why)) != told:
+                told = waiting
+                self.say("end_waits", waiting=shard.waiting, why=shard.why)
             self._clock.sleep(RESOLVE_LOOK_S)
             if self._daemon.gone():
                 raise DaemonGone("the daemon went while the shard's end waited")

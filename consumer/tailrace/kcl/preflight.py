@@ -9,9 +9,8 @@ from __future__ import annotations
 import random
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -65,7 +64,6 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     created_ms = patient(aws.stream_created_ms)
     patient(aws.check_ledger)
     patient(aws.check_dedup)
-    _check_destinations(found_edition.edition.destinations, settings, aws.stream_arn, patient)
     log.info("found the stream, the ledger's table and the lake", stream=settings.stream.name, lake=settings.lake.uri)
     ledger = store()
     item = patient(lambda: mint(ledger, settings, created_ms, clock.now_ms()))
@@ -74,6 +72,7 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     leases = patient(aws.leases)
     marks = patient(lambda: watermarks(ledger, item["epoch"], settings.stream.name))
     _refuse(refusals.of_checkpoints(leases, marks.get(LAKE, {})))
+    _check_destinations(found_edition.edition.destinations, settings, aws.stream_arn, marks)
     _tell_lanes(lanes, marks, leases, patient(lambda: switches.read(ledger, item["epoch"])))
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
@@ -212,24 +211,26 @@ def _edition(settings: Settings) -> Read:
 
 
 def _check_destinations(
-    destinations: Sequence[Destination], settings: Settings, stream_arn: str, patient: Callable[..., Any]
+    destinations: Sequence[Destination], settings: Settings, stream_arn: str, begun: Container[str]
 ) -> None:
-    """Look at where routes send events. One that blocks must be there; of others it is told."""
+    """Look at where routes send events. One that blocks must be there before its lane has begun; else it is told.
+
+    From then on the lake does not wait for it: it is parked, as it would be while the consumer runs.
+    """
     from tailrace.sinks.destinations import blocks, look  # noqa: PLC0415  heavy
 
     for one in destinations:
         if one.address == stream_arn:
             raise Refused(f"route {one.name}: {one.address} is the stream that is read: its events would go round")
         try:
-            why = patient(partial(look, one, settings)) if blocks(one) else look(one, settings)
+            why, away = look(one, settings), False
         except WorldError as error:
-            if blocks(one):
-                raise
-            why = str(error)
-        if why and blocks(one):
+            why, away = str(error), True
+        if why and blocks(one) and not away and one.name not in begun:
             raise Refused(why)
         if why:
-            log.warning("a destination cannot be used: its events become dead letters", destination=one.name, why=why)
+            events = "wait in the stream" if blocks(one) else "become dead letters"
+            log.warning("a destination cannot be used", destination=one.name, its_events=events, why=why)
 
 
 def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:

@@ -5,6 +5,7 @@ botocore tries twice by itself; longer patience is the caller's, who knows when 
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any, NoReturn
 
 import boto3
@@ -27,6 +28,8 @@ from tailrace.commit.ports import WorldDenied, WorldError
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15
+
+_MAKING = Lock()  # of clients: boto3's session is not for several threads, its clients are
 
 # Refusals that pass: throttling, a race that S3 wants repeated, and credentials that are renewed behind our back.
 PASSING = frozenset(
@@ -81,12 +84,13 @@ def config(connections: int = 10, *, s3_path_style: bool = False, read_s: float 
 
 def client(service: str, *, region: str, endpoint: str = "", connections: int = 10, read_s: float = 0.0) -> Any:
     """Return a client of a service. An endpoint other than AWS's is addressed by path, which matters to S3."""
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # the stubs want a literal
-        region_name=region,
-        endpoint_url=endpoint or None,
-        config=config(connections, s3_path_style=bool(endpoint), read_s=read_s),
-    )
+    with _MAKING:
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the stubs want a literal
+            region_name=region,
+            endpoint_url=endpoint or None,
+            config=config(connections, s3_path_style=bool(endpoint), read_s=read_s),
+        )
 
 
 def code(error: ClientError) -> str:

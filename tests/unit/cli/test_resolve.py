@@ -150,3 +150,20 @@ def test_a_decision_is_made_on_the_item_as_it_stands() -> None:
     found = lane.read()
     assert found == (3, Item(generation=3, plan=PLAN))
     assert isinstance(rules.resolving(found[1], accept=False), rules.Refused)
+
+
+def test_a_lane_beside_the_lakes_is_listed_and_decided_about_by_name(
+    lake: SmallLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = LaneLedger(lake.store, lake.place, Identity(STREAM, EPOCH, "shard-0"), "hot")
+    assert beside.swap(0, Item(generation=1, plan=PLAN, stopped="brought 10 records")) is None
+    assert ask(lake) == 0
+    assert capsys.readouterr().out == "shard-0 --lane hot: brought 10 records\n0 of 2 shards stopped.\n"
+    assert ask(lake, "shard-0", "--retry") == 1, "the shard itself is well"
+    assert ask(lake, "shard-0", "--lane", "cold", "--retry") == 1
+    assert "the lane cold of shard-0 is not stopped" in capsys.readouterr().err
+    assert ask(lake, "shard-0", "--lane", "hot", "--accept") == 0
+    found = beside.read()
+    assert found is not None
+    assert (found[1].stopped, found[1].waived) == ("", PLAN.chain)
+    assert item(lake).generation == 1, "the lake's lane is left alone"

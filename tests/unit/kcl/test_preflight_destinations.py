@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from support.editions import schema, settings_of
-from support.memory_target import Time
 from support.ministack import ministack
 from tailrace import edition
 from tailrace import settings as s
-from tailrace.commit.ports import WorldError
 from tailrace.kcl import preflight
 from tailrace.kcl.preflight import Refused
 from tailrace.nouns import Destination
@@ -29,12 +27,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.url
 
 
-def start(url: str, service: str, address: str, stream: str = "", **options: Any) -> float:
-    """Look at one destination; return how long that was waited for."""
-    settings, clock = s.Settings(aws=s.Aws(sqs_endpoint=url), world=s.World(patience_s=20)), Time()
+def start(url: str, service: str, address: str, stream: str = "", begun: str = "", **options: Any) -> None:
+    """Look at one destination; `begun`: a lane that is there already."""
     found = [Destination("to", service, address, options)]
-    preflight._check_destinations(found, settings, stream, preflight.bearing(settings, clock))
-    return clock.at
+    preflight._check_destinations(found, s.Settings(aws=s.Aws(sqs_endpoint=url)), stream, {begun})
 
 
 @pytest.fixture
@@ -49,7 +45,7 @@ def test_one_that_is_missing_is_told_where_its_events_become_dead_letters(
 ) -> None:
     start(url, "sqs", QUEUE)
     ((text, facts),) = told
-    assert text == "a destination cannot be used: its events become dead letters"
+    assert (text, facts["its_events"]) == ("a destination cannot be used", "become dead letters")
     assert facts["why"].startswith("route to: find the queue nowhere: ")
 
 
@@ -59,12 +55,18 @@ def test_one_that_is_missing_refuses_the_start_where_it_blocks(url: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_one_that_does_not_answer_is_waited_for_only_where_it_blocks(url: str, told: list[tuple[str, Any]]) -> None:
-    assert start(url, "https", NOBODY) == 0
-    assert len(told) == 1
-    with pytest.raises(WorldError, match=r"^http://127.0.0.1:9/: NewConnectionError"):
-        start(url, "https", NOBODY, on_failure="block")
-    assert len(told) > 2, "it was waited for"
+def test_the_lake_does_not_wait_for_one_that_went_missing(url: str, told: list[tuple[str, Any]]) -> None:
+    start(url, "sqs", QUEUE, begun="to", on_failure="block")
+    ((_, facts),) = told
+    assert facts["its_events"] == "wait in the stream"
+
+
+@pytest.mark.parametrize(("on_failure", "events"), [("block", "wait in the stream"), ("dead_letter", "become dead")])
+def test_one_that_does_not_answer_is_told(url: str, told: list[tuple[str, Any]], on_failure: str, events: str) -> None:
+    start(url, "https", NOBODY, on_failure=on_failure)
+    ((_, facts),) = told
+    assert facts["its_events"].startswith(events)
+    assert facts["why"].startswith("http://127.0.0.1:9/: NewConnectionError")
 
 
 def test_its_queue_of_dead_letters_is_looked_at_too(url: str, told: list[tuple[str, Any]]) -> None:

@@ -60,7 +60,7 @@ class Function:
             return [Failure("the function failed", detail=said.decode(errors="replace"))] * len(messages)
         try:
             found = orjson.loads(said or b"null")
-            failures = (found or {}).get("batchItemFailures") or [] if isinstance(found, dict | None) else []
+            failures = found.get("batchItemFailures") or [] if isinstance(found, dict) else []
             bad = {one["itemIdentifier"] for one in failures}
         except (ValueError, KeyError, TypeError, AttributeError):
             bad = {""}

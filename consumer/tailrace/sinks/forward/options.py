@@ -18,7 +18,7 @@ class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     on_failure: Literal["dead_letter", "block"] = "dead_letter"
     patience_s: Annotated[float, Meta(ge=0, le=100)] = 60.0  # a plan's, from its first failure on
     dead_letter_queue: str = ""  # ARN of an SQS queue that gets each dead letter as well
-    note_every: Annotated[int, Meta(ge=1, le=100_000)] = 1000  # messages; a crash repeats at most so many, and one call
+    note_every: Annotated[int, Meta(ge=1, le=10_000)] = 1000  # messages; a crash repeats at most so many, and one call
 
 
 class Parallel(Common, frozen=True):

@@ -82,7 +82,7 @@ class Sender:
         trouble = trouble or Trouble()
         self._calls, before = 0, self._clock.monotonic()
         dead: dict[str, Letter] = {}
-        tries = dict.fromkeys((one.position for one in messages), 0)
+        tries = dict.fromkeys((one.row_id for one in messages), 0)
         left = self._ask(messages, tries, dead) if self._away else list(messages)
         wait_s = FIRST_WAIT_S
         while left:
@@ -98,7 +98,7 @@ class Sender:
             self._pause(min(over, max(round_.asked_s, wait_s * self._jitter())))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
         self._tell(messages, tries, dead)
-        return [dead[one.position] for one in messages if one.position in dead]
+        return [dead[one.row_id] for one in messages if one.row_id in dead]
 
     # -- what becomes of those that failed
 
@@ -121,11 +121,11 @@ class Sender:
             self._say("away", lane=self._name, why=why.why)
         waiting = []
         for one in left:
-            failure = round_.failed.get(one.position)
+            failure = round_.failed.get(one.row_id)
             if failure is None and not self._away and not round_.stopped:
                 waiting.append(one)
             else:
-                dead[one.position] = Letter(one, failure or why, tries[one.position])
+                dead[one.row_id] = Letter(one, failure or why, tries[one.row_id])
         return waiting
 
     def _ask(self, messages: Sequence[Message], tries: dict[str, int], dead: dict[str, Letter]) -> list[Message]:
@@ -137,12 +137,12 @@ class Sender:
             self._asked = self._clock.monotonic()
             if not self._away:
                 rest = _still(asked, round_, tries, dead)
-                positions = {one.position for one in asked}
-                left = {one.position for one in rest}
-                return [one for one in messages if one.position in left or one.position not in positions]
+                gone = {one.row_id for one in asked}
+                left = {one.row_id for one in rest}
+                return [one for one in messages if one.row_id in left or one.row_id not in gone]
             why = round_.why
         for one in messages:
-            dead[one.position] = Letter(one, why, tries[one.position])
+            dead[one.row_id] = Letter(one, why, tries[one.row_id])
         return []
 
     def _tell(self, messages: Sequence[Message], tries: dict[str, int], dead: dict[str, Letter]) -> None:
@@ -167,7 +167,7 @@ class Sender:
             size = size_of(one, limits)
             if size > limits.message_bytes:
                 why = f"{size:,} bytes, where a message may have {limits.message_bytes:,}"
-                round_.failed[one.position] = Failure(why, final=True)
+                round_.failed[one.row_id] = Failure(why, final=True)
             else:
                 fit.append(one)
         if self._target.ordered:
@@ -184,9 +184,9 @@ class Sender:
         while left and not round_.stopped:
             batch = next(_batches(left, self._target.limits, alone=True))
             self._wave([batch], tries, round_)
-            done = {one.position for one in batch}
-            blocked = {one.key for one in batch if _again(round_.failed.get(one.position))}
-            left = [one for one in left if one.position not in done and one.key not in blocked]
+            done = {one.row_id for one in batch}
+            blocked = {one.key for one in batch if _again(round_.failed.get(one.row_id))}
+            left = [one for one in left if one.row_id not in done and one.key not in blocked]
 
     def _wave(self, batches: Sequence[list[Message]], tries: dict[str, int], round_: _Round) -> None:
         """Make some calls at once."""
@@ -202,12 +202,13 @@ class Sender:
         for batch, (results, more) in zip(batches, answers, strict=True):
             self._calls += more
             for one, result in zip(batch, results, strict=True):
-                tries[one.position] += 1
-                round_.reached.add(one.position)
+                tries[one.row_id] += 1
+                round_.reached.add(one.row_id)
                 if result is not None:
-                    round_.failed[one.position] = result
+                    round_.failed[one.row_id] = result
             if all(map(_again, results)):
                 round_.in_vain += 1
+                round_.stopped = round_.in_vain >= IN_VAIN_MAX or self._hurry()
                 self._failing = began if self._failing is None else self._failing
                 continue
             round_.in_vain, self._failing = 0, None
@@ -220,14 +221,10 @@ class _Round:
     """What became of messages that were sent once, or had to wait."""
 
     def __init__(self) -> None:
-        self.failed: dict[str, Failure] = {}  # by position
-        self.reached: set[str] = set()  # positions of those that were sent
+        self.failed: dict[str, Failure] = {}  # by row_id
+        self.reached: set[str] = set()  # row_ids of those that were sent
         self.in_vain = 0  # calls in a row that took nothing
-
-    @property
-    def stopped(self) -> bool:
-        """Is there no sense in going on?"""
-        return self.in_vain >= IN_VAIN_MAX
+        self.stopped = False  # there is no sense in going on
 
     @property
     def why(self) -> Failure:
@@ -247,10 +244,10 @@ def _still(
     """Return what is to be sent again, or for the first time; what is refused for good is dead."""
     out = []
     for one in messages:
-        failure = round_.failed.get(one.position)
+        failure = round_.failed.get(one.row_id)
         if failure is not None and failure.final:
-            dead[one.position] = Letter(one, failure, tries[one.position])
-        elif failure is not None or one.position not in round_.reached:
+            dead[one.row_id] = Letter(one, failure, tries[one.row_id])
+        elif failure is not None or one.row_id not in round_.reached:
             out.append(one)
     return out
 

@@ -75,7 +75,7 @@ class Alerts:
         item = self._item(alert, delta, value, owner, key)
         stands = self._crew.bear(patience, lambda: self._table.update(Update(key, (Clause(STATE, "absent"),), item)))
         if stands is None:
-            self._say("alert", name=alert.name, window=delta.window)
+            self._say("alert", lane=self._crew.lane, alert=alert.name, window=delta.window)
             self._tell(key, item)
         elif stands.get(STATE) != PENDING:
             self._remember(key)
@@ -113,7 +113,7 @@ class Alerts:
                 Update(key, (Clause(STATE, "=", PENDING),), {STATE: SENT}, remove=(keys.GSI_PK, keys.GSI_SK))
             )
         except (WorldError, WorldDenied) as error:
-            self._say("alert_waits", id=item["id"], publish=item["publish"], error=str(error))
+            self._say("alert_waits", lane=self._crew.lane, id=item["id"], publish=item["publish"], error=str(error))
             return False
         self._remember(key)
         return True

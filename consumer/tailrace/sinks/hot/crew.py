@@ -19,7 +19,7 @@ class Crew:
 
     def __init__(self, say: Say, lane: str, threads: int = THREADS) -> None:
         self._say = say
-        self._lane = lane
+        self.lane = lane
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hot") if threads > 1 else None
 
@@ -60,4 +60,4 @@ class Crew:
                 patience.wait(error)
 
     def trouble(self, error: Exception) -> None:
-        self._say("trouble", lane=self._lane, what="hot", error=str(error))
+        self._say("trouble", lane=self.lane, what="hot", error=str(error))

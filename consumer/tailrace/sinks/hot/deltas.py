@@ -31,7 +31,7 @@ _LASTING: Final = {
     "minute": timedelta(minutes=1),
 }
 _EXACT: Final = pa.decimal128(38, 0)
-_NINE: Final = Decimal("1E-9")
+_NINE: Final = pa.decimal128(38, 9)  # so that a sum is the same whatever the cut into plans
 
 
 class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -131,7 +131,7 @@ def _inputs(measures: Sequence[Measure], rows: Gathered) -> dict[str, pa.Array]:
             found = rows.numbers(one.of, summed=one.op == "sum")
             whole, broken = {"sum": ("ints", "floats"), "min": ("low", "lowf"), "max": ("high", "highf")}[one.op]
             out[f"{whole}/{one.attribute}"] = pc.cast(found.ints, _EXACT) if one.op == "sum" else found.ints
-            out[f"{broken}/{one.attribute}"] = found.floats
+            out[f"{broken}/{one.attribute}"] = pc.cast(found.floats, _NINE) if one.op == "sum" else found.floats
             out[f"odd/{one.attribute}"] = found.odd
     return out
 
@@ -173,11 +173,11 @@ def _measured(measures: Sequence[Measure], group: Mapping[str, Any], rows: Gathe
     return add, low, high, last
 
 
-def _total(whole: Decimal | None, broken: float | None) -> str:
-    """Return a sum as text: exact where all are whole numbers, else to nine decimals."""
-    total = Decimal(0 if whole is None else whole)
-    if broken is not None:
-        total = EXACT.add(total, EXACT.quantize(Decimal(repr(broken)), _NINE))
+def _total(*parts: Decimal | None) -> str:
+    """Return a sum as text: exact; of floats each counts to nine decimals."""
+    total = Decimal(0)
+    for one in parts:
+        total = total if one is None else EXACT.add(total, one)
     return f"{total:f}"
 
 

@@ -12,8 +12,8 @@ from tailrace.nouns import Destination
 from tailrace.settings import SettingsError
 
 KEYS: Final = (
-    "aggregates", "alerts", "daily", "daily_ttl_days", "events", "profile", "profile_ttl_days", "ttl_days", "value",
-    "write_shards",
+    "aggregates", "alerts", "daily", "daily_ttl_days", "events", "profile", "profile_ttl_days", "profiles", "ttl_days",
+    "value", "write_shards",
 )  # fmt: skip
 DAILY: Final = "DAILY"  # the aggregate that comes with the tier: a user's day
 WINDOWS: Final = ("minute", "hour", "day", "all")
@@ -81,6 +81,7 @@ class Options(NamedTuple):
     table: str
     region: str
     events: tuple[str, ...] = ("*",)  # types of which each event is an item
+    profiles: bool = True  # is there one of each user?
     profile: Mapping[str, tuple[str, ...]] = {}  # event type -> columns that its newest event leaves in the profile
     aggregates: tuple[Aggregate, ...] = ()
     alerts: tuple[Alert, ...] = ()
@@ -110,12 +111,16 @@ def options_of(destination: Destination) -> Options:
     shards = given.get("write_shards", WRITE_SHARDS)
     if type(shards) is not int or not 1 <= shards <= WRITE_SHARDS_MAX:
         raise SettingsError(f"{where}: write_shards: expected 1 to {WRITE_SHARDS_MAX}, found {_shown(shards)}")
+    profiles = _yes_or_no(where, "profiles", given.get("profiles", True))
+    if given.get("profile") and not profiles:
+        raise SettingsError(f"{where}: profile: it says what profiles hold, but profiles is false")
     if not ttl_s:
         raise SettingsError(f"{where}: ttl_days: expected more than 0: events do not stay in a hot table for ever")
     return Options(
         table,
         region,
         _texts(f"{where}: events", given.get("events", ["*"]), "event types, * for any characters"),
+        profiles,
         _profile(f"{where}: profile", given.get("profile", {})),
         aggregates,
         _alerts(f"{where}: alerts", given.get("alerts", []), {one.name: one for one in aggregates}),
@@ -141,9 +146,7 @@ def _aggregates(where: str, given: Mapping[str, Any], ttl_s: int) -> tuple[Aggre
     if not isinstance(listed, list) or len(listed) > LISTED_MAX:
         raise SettingsError(f"{where}: aggregates: expected a list of at most {LISTED_MAX}, found {_shown(listed)}")
     out = [_aggregate(f"{where}: aggregate {number}", one, ttl_s) for number, one in enumerate(listed, start=1)]
-    daily, value = given.get("daily", True), given.get("value")
-    if not isinstance(daily, bool):
-        raise SettingsError(f"{where}: daily: expected true or false, found {_shown(daily)}")
+    daily, value = _yes_or_no(where, "daily", given.get("daily", True)), given.get("value")
     if value is not None:
         value = _column(f"{where}: value", value)
         if not daily:
@@ -285,6 +288,12 @@ def _texts(where: str, value: Any, what: str) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > 1000 or not all(isinstance(one, str) and one for one in value):
         raise SettingsError(f"{where}: expected a list of {what}, found {_shown(value)}")
     return tuple(value)
+
+
+def _yes_or_no(where: str, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where}: {key}: expected true or false, found {_shown(value)}")
+    return value
 
 
 def _days(where: str, key: str, value: Any) -> int:

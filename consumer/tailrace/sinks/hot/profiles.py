@@ -45,6 +45,8 @@ def stamp_of(event_type: str) -> str:
 
 def seen(rows: Gathered, options: Options) -> Iterator[Seen]:
     """Yield what the rows say of each user."""
+    if not options.profiles:
+        return
     groups = {
         "tenant": rows.tenant,
         "user": rows.user,

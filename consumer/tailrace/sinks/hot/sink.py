@@ -39,7 +39,17 @@ def sink(destination: Destination, around: Around) -> HotSink:
     table = _table(options, around.settings)
     crew = Crew(around.say, destination.name)
     alerts = Alerts(table, options, Publisher(around.settings.aws), around.clock, around.say, crew)
-    return HotSink(destination.name, around.identity, options, table, alerts, crew, around.say, table.must_have_keys)
+    return HotSink(
+        destination.name,
+        around.identity,
+        options,
+        table,
+        alerts,
+        crew,
+        around.say,
+        table.must_have_keys,
+        lambda: table.capacity,
+    )
 
 
 def check(destination: Destination, _settings: Settings) -> None:
@@ -73,8 +83,12 @@ class HotSink:
         crew: Crew,
         say: Say,
         ready: Callable[[], None] = lambda: None,
+        units: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`ready` raises where the table cannot be used; it is asked once, before the first write."""
+        """`ready` raises where the table cannot be used; it is asked once, before the first write.
+
+        `units`: those of writes that the table has taken so far.
+        """
         self.lane = lane
         self.identity = identity
         self.options = options
@@ -82,6 +96,7 @@ class HotSink:
         self.alerts = alerts
         self.crew = crew
         self.say = say
+        self.units = units
         self._ready = ready
         self._looked = False
 
@@ -139,9 +154,10 @@ class HotFilling:
         """Write all of it, and then look at what alerts are for."""
         hot, done = self._hot, self._counts
         hot.look(patience)
+        before = hot.units()
         if self._batches or plan.deltas:
             hot.crew.each(self._work(plan), lambda act, patience: act(patience), patience)
-            hot.say("hot", lane=hot.lane, chain=plan.chain, **done)
+            hot.say("hot", lane=hot.lane, chain=plan.chain, **done, units=hot.units() - before)
         touched = (one for one in deltas.read(plan.deltas) if hot.alerts.concerns(one))
         if hot.options.alerts:
             owner = hot.owner(plan.chain)

@@ -83,6 +83,7 @@ def test_what_is_said_is_understood() -> None:
         ({"alerts": [ALERT, {**ALERT, "name": "Busy"}]}, "alerts 2 (Busy): another alert has this name already"),
         ({"profile": {"view": ["last_seen"]}}, "profile: view: expected an attribute's name"),
         ({"profile": {"view": ["score"], "buy": ["score"]}}, "profile: buy: score is set by view already"),
+        ({"profiles": False, "profile": {"view": ["score"]}}, "it says what profiles hold, but profiles is false"),
         ({"profile": []}, "profile: expected an object: event type -> list of columns, found []"),
     ],
 )  # fmt: skip

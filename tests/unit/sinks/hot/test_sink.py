@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -102,6 +103,14 @@ def test_a_users_writes_are_one_of_each_kind_a_plan() -> None:
     assert table.writes == 2  # the profile, and the day
 
 
+def test_a_route_may_be_for_sums_alone() -> None:
+    table = MemoryTable()
+    sums = {"name": "all", "window": "all", "measures": {"n": {"op": "count"}}}
+    given = options(events=[], profiles=False, daily=False, aggregates=[sums])
+    Tier(table, given).deliver(1, rows_of([row(n, user_id=f"{n}") for n in range(100)]))
+    assert [item["n"] for item in table.items.values()] == [100]
+
+
 def test_a_profile_takes_what_an_event_type_sets_and_leaves_what_others_say() -> None:
     table = MemoryTable()
     tier = Tier(table, options(profile={"predict": ["score", "model", "note"]}, events=[], profile_ttl_days=1))
@@ -179,6 +188,16 @@ def test_a_plan_that_comes_late_adds_nothing() -> None:
         (2, 3, None),
         (None, None, 2),
     ]
+
+
+def test_a_sum_of_whole_numbers_is_exact_beyond_64_bits_and_one_of_floats_to_nine_decimals() -> None:
+    table = MemoryTable()
+    measures = {"whole": {"op": "sum", "of": "whole"}, "broken": {"op": "sum", "of": "broken"}}
+    given = options(aggregates=[{"name": "sums", "window": "all", "measures": measures}], daily=False)
+    rows = [row(n, whole=2**63 - 1, broken=value) for n, value in enumerate((1e18, 0.1, 0.2, 1e-10))]
+    Tier(table, given).deliver(1, rows_of(rows, {"whole": pa.int64(), "broken": pa.float64()}))
+    (found,) = (item for (_, sk), item in table.items.items() if sk.startswith("AGGREGATE#"))
+    assert (found["whole"], found["broken"]) == (4 * (2**63 - 1), Decimal("1000000000000000000.3"))
 
 
 PEAKS: dict[str, Any] = {

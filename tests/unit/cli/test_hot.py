@@ -1,0 +1,141 @@
+"""`tailrace hot`: the table made and checked, and what is in it read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.dynamodb_local import dynamodb_local
+from support.hot_rows import Tier, options, row, rows_of
+from tailrace.cli import main
+from tailrace.sinks.hot.dynamodb import DynamoTable
+
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
+AGGREGATES = [{"name": "types", "key": ["tenant", "type"], "window": "hour", "measures": {"n": {"op": "count"}}}]
+OPTIONS: dict[str, Any] = {
+    "aggregates": AGGREGATES,
+    "ttl_days": 36_500,
+    "daily_ttl_days": 0,
+    "profile": {"view": ["url_path"]},
+}
+LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+
+
+class Command:
+    """The command, run in a folder with a schema, against DynamoDB Local."""
+
+    def __init__(self, folder: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        schema = folder / "schemas" / "view" / "1-0-0.json"
+        schema.parent.mkdir(parents=True, exist_ok=True)
+        schema.write_text('{"type": "object"}')
+        self.url, self._capsys = url, capsys
+        self.environ = {"TAILRACE_SCHEMAS_PATH": str(folder / "schemas"), "TAILRACE_AWS_DYNAMODB_ENDPOINT": url}
+
+    def run(self, *arguments: str, tables: tuple[str, ...] = ("hot",), status: int = 0) -> str:
+        """Run it; return what it said, on the other stream where it was refused."""
+        routes = [LAKE] + [
+            {"destination_name": name, "destination_arn": ARN + name, "enabled_events": ["*"], "options": OPTIONS}
+            for name in tables
+        ]
+        environ = self.environ | {"TAILRACE_ROUTES_JSON": json.dumps(routes)}
+        assert main(["hot", *arguments], environ) == status
+        said = self._capsys.readouterr()
+        return said.err if status == 2 or not said.out else said.out
+
+    def table(self, name: str = "hot") -> DynamoTable:
+        return DynamoTable.connect(name, region="eu-west-1", endpoint=self.url)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "local")
+        with dynamodb_local(tmp_path_factory.mktemp("ddb")) as running:
+            table = DynamoTable.connect("hot", region="eu-west-1", endpoint=running.url)
+            table.create()
+            tier = Tier(table, options(**OPTIONS), threads=4)
+            rows = [row(n, user_id="ann" if n % 3 else "bob", url_path=f"/{n}") for n in range(30)]
+            tier.deliver(1, rows_of(rows))
+            yield running.url
+
+
+@pytest.fixture
+def command(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(tmp_path, url, capsys)
+
+
+def test_init_makes_the_table_once_and_then_checks_it(command: Command) -> None:
+    assert command.run("init", tables=("fresh",)) == "made table fresh\n"
+    assert command.run("init", tables=("fresh",)) == "table fresh is as it must be\n"
+
+
+def test_init_may_provision(command: Command) -> None:
+    assert command.run("init", "--provisioned", "3", "4", tables=("fixed",)) == "made table fixed\n"
+    found = command.table("fixed")._client.describe_table(TableName="fixed")["Table"]
+    assert found["ProvisionedThroughput"]["WriteCapacityUnits"] == 4
+
+
+def test_init_says_how_a_table_differs(command: Command) -> None:
+    command.table()._client.create_table(
+        TableName="odd-one",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    said = command.run("init", tables=("odd-one",), status=1)
+    assert "odd-one: key: found id (S), expected PK and SK, texts" in said
+    assert len(said.splitlines()) == 4
+
+
+def test_a_user(command: Command) -> None:
+    said = command.run("user", "north", "ann", "--last", "2").splitlines()
+    assert said[:4] == [
+        "first seen       2026-01-31T00:00:01.000000Z",
+        "last seen        2026-01-31T00:00:29.000000Z, view",
+        "url_path         /29",
+        "2026-01-31       event_count 20  last_event_type view",
+    ]
+    assert [line[:27] for line in said[4:]] == ["2026-01-31T00:00:29.000000Z", "2026-01-31T00:00:28.000000Z"]
+    assert command.run("user", "north", "carl", status=1) == "tailrace: north has no user carl here\n"
+
+
+def test_a_user_as_json_with_what_the_events_hold(command: Command) -> None:
+    found = json.loads(command.run("--json", "user", "north", "bob", "--last", "1"))
+    assert (found["profile"]["last_seen"], found["days"][0]["event_count"]) == ("2026-01-31T00:00:27.000000Z", 10)
+    assert found["events"][0]["body"]["url_path"] == "/27"
+
+
+def test_a_type_in_the_order_of_time(command: Command) -> None:
+    said = command.run("type", "north", "view", "--last", "25").splitlines()
+    assert [int(line[17:19]) for line in said] == list(range(5, 30))
+    assert command.run("type", "north", "nothing", status=1) == ""
+
+
+def test_the_days_top_users(command: Command) -> None:
+    said = command.run("top", "north", "--day", "2026-01-31").splitlines()
+    assert [line.split()[:3] for line in said] == [["ann", "event_count", "20"], ["bob", "event_count", "10"]]
+    assert command.run("top", "north", status=1) == ""
+    assert "total_value is not kept" in command.run("top", "north", "--by", "total_value", status=2)
+    assert "expected a day like 2026-01-31" in command.run("top", "north", "--day", "today", status=2)
+
+
+def test_an_aggregate(command: Command) -> None:
+    assert command.run("aggregate", "types", "north", "view") == "2026-01-31T00       n 30\n"
+    assert "found 1 values, expected one each of tenant, type" in command.run("aggregate", "types", "north", status=2)
+    assert "aggregates: no nope, expected one of types, DAILY" in command.run("aggregate", "nope", status=2)
+
+
+def test_nothing_is_pending(command: Command) -> None:
+    assert command.run("pending") == ""
+
+
+def test_which_table_is_meant_is_said_where_there_are_several(command: Command) -> None:
+    said = command.run("pending", tables=("hot", "other"), status=2)
+    assert "--destination: found none, expected one of hot, other" in said
+    assert command.run("--destination", "hot", "pending", tables=("hot", "other")) == ""
+    assert "expected a route to arn:aws:dynamodb" in command.run("pending", tables=(), status=2)
