@@ -60,12 +60,17 @@ def routes(folder: Path, events: int) -> str:
 
 def furnish(screen: Screen, world: aws.World, file: Path) -> None:
     """Make the queues and the table, as an operator would before the first start."""
-    for queue in (ORDERS, ALERTS):
-        _sqs(world).create_queue(QueueName=queue)
+    furnish_queues(world)
     status, said = run_command(file, "hot", "init")
     screen.say(f"tailrace hot init: {said}")
     if status:
         raise NotComeTogetherError(f"tailrace hot init ended with status {status}: {said}")
+
+
+def furnish_queues(world: aws.World) -> None:
+    """Make the queues that the routes name."""
+    for queue in (ORDERS, ALERTS):
+        _sqs(world).create_queue(QueueName=queue)
 
 
 def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int) -> bool:
