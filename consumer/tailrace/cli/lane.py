@@ -188,8 +188,8 @@ def _skip(hand: _Hand) -> int:
         return _nothing(f"{hand.lane} has all of it already")
 
     def law(one: Switch) -> Switch:
-        skips = {**one.skips, **{shard: Skip(upto, hand.args.why) for shard, upto in marks.items()}}
-        return one._replace(skips=skips)
+        further = {shard: upto for shard, upto in marks.items() if upto > one.skips.get(shard, Skip()).upto}
+        return one._replace(skips={**one.skips, **{s: Skip(upto, hand.args.why) for s, upto in further.items()}})
 
     if not hand.say("skips " + ", ".join(f"{shard} to {_shown(upto)}" for shard, upto in marks.items()), law):
         return _nothing(f"{hand.lane} has been told so already")

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from tailrace.commit.ports import LedgerStore
 from tailrace.nouns import START
 
-HISTORY_MAX: Final = 500  # entries kept: an item has an end
+HISTORY_MAX: Final = 100  # entries kept: each child reads the item every few seconds
 
 
 class Skip(NamedTuple):

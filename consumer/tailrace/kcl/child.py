@@ -265,9 +265,11 @@ class Life:
 
         Until then nobody reads the shards that follow this one: a daemon that starts anew sooner helps none of them.
         """
-        tried = self._clock.monotonic() + self._retry_s
+        tried, told = self._clock.monotonic() + self._retry_s, ({"": ""}, "")
         while shard.state == "stopped" or (shard.state == "fill" and shard.waiting):
-            self.say("end_waits", waiting=shard.waiting, why=shard.why)
+            if (waiting := (shard.waiting, shard.why)) != told:
+                told = waiting
+                self.say("end_waits", waiting=shard.waiting, why=shard.why)
             self._clock.sleep(RESOLVE_LOOK_S)
             if self._daemon.gone():
                 raise DaemonGone("the daemon went while the shard's end waited")

@@ -141,7 +141,7 @@ def _stored(rows: Sequence[Rows]) -> Iterable[pa.RecordBatch]:
     for part in rows:
         if part.table.name not in RESERVED:
             yield part.batch
-            yield from part.sent.values()
+            yield from (some for some in part.sent.values() if some is not part.batch)
 
 
 def _texts(batch: pa.RecordBatch, *names: str) -> Iterable[tuple[str, ...]]:

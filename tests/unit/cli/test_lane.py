@@ -113,6 +113,7 @@ def test_what_is_left_out_is_never_more_than_the_lake_has(
 def test_a_lane_is_told_the_same_once(world: World, capsys: Told) -> None:
     for status in (0, 1):
         assert ask("skip", "hot", "--upto", "now", "--why", "of no use") == status
+    assert ask("skip", "hot", "--upto", "7", "--shard", "s0", "--why", "less of it") == 1
     assert capsys.readouterr().out.startswith("hot: leaves out s0 after 5/0 to 9/0\n")
     (words,) = world.said.history
     assert words.endswith("eve@desk: hot skips s0 to 9/0: of no use")
