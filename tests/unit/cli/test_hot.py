@@ -16,6 +16,7 @@ import pytest
 
 from support.dynamodb_local import dynamodb_local
 from support.hot_rows import Tier, options, row, rows_of
+from support.hot_table import FOREVER
 from tailrace.cli import main
 from tailrace.sinks.hot.dynamodb import DynamoTable
 
@@ -23,8 +24,7 @@ ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 AGGREGATES = [{"name": "types", "key": ["tenant", "type"], "window": "hour", "measures": {"n": {"op": "count"}}}]
 OPTIONS: dict[str, Any] = {
     "aggregates": AGGREGATES,
-    "ttl_days": 36_500,
-    "daily_ttl_days": 0,
+    **FOREVER,
     "profile": {"view": ["url_path"]},
 }
 LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
