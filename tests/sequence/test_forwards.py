@@ -15,7 +15,7 @@ from support.memory_target import Ear, Fate, MemoryTarget, Time, sender
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.patience import Patience
+from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import Item
 from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import START, mark
@@ -32,16 +32,19 @@ NOTE_EVERY = 5
 class Made:
     """What outlives a child: ledger, place, destination."""
 
-    def __init__(self, *, blocks: bool = False) -> None:
-        self.world, self.ear, self.clock = World(), Ear(), Time()
-        self.target, self.blocks = MemoryTarget(Limits(3, 10**6, 10**6)), blocks
+    def __init__(self, *, blocks: bool = False, bound: Bound | None = None) -> None:
+        """`bound`: how long the shard waits for the destination, in real time; None: for as long as it takes."""
+        self.world, self.ear = World(), Ear()
+        self.clock: Time | SystemClock = Time() if bound is None else SystemClock()
+        self.target, self.blocks, self.bound = MemoryTarget(Limits(3, 10**6, 10**6)), blocks, bound
 
     @contextmanager
     def child(self) -> Iterator[Shard]:
         """Open the shard."""
         world, how = self.world, SystemClock()
         letters = DeadLetters(world.place, IDENTITY, THERE._replace(name=ASIDE), self.ear)
-        sends = sender(self.target, self.clock, self.ear, blocks=self.blocks)
+        hurry = (lambda: False) if self.bound is None else self.bound.pressing
+        sends = sender(self.target, self.clock, self.ear, blocks=self.blocks, hurry=hurry)
         aside = Lane(
             ASIDE,
             IDENTITY,
@@ -53,6 +56,7 @@ class Made:
             patience=lambda: Patience(how, 0.0, lambda: 0.0),
             say=world.say,
             alive=lambda: None,
+            bound=self.bound,
         )
         shard = Shard(MemoryPipeline(), [world.lane("lake", rows=8), aside], lambda: 0, world.say)
         try:
@@ -95,7 +99,7 @@ def test_a_destination_that_never_takes_anything_has_its_events_as_letters_and_t
     assert (made.taken, made.letters) == ([], positions(60))
     final = fate in {"refused", "unfit"}
     assert made.ear.count("away") == (0 if final else 1), "said once, not for each message"
-    assert made.clock.at == pytest.approx(0.0 if final else 60.0), "the patience is spent once"
+    assert made.clock.monotonic() == pytest.approx(0.0 if final else 60.0), "the patience is spent once"
 
 
 def test_one_event_that_is_refused_is_a_letter_and_the_others_go() -> None:
@@ -152,3 +156,16 @@ def test_letters_that_cannot_be_stored_park_the_lane_and_lose_nothing(monkeypatc
         assert shard.watermark == mark("30", 0)
     assert made.letters == ["7/0/0"]
     assert set(made.taken) == set(positions(30)) - {"7/0/0"}
+
+
+def test_where_the_shard_would_wait_for_it_events_become_letters_before_it_is_parked() -> None:
+    made = Made(bound=Bound(SystemClock(), 4.0))
+    made.target.fate = lambda _: "down"
+    with made.child() as shard:
+        for first in range(1, 101, 20):  # each is a plan, the second waits for the first
+            shard.add(ones(first, 20))
+        shard.end()
+        assert shard.waiting == {}
+        assert shard.watermark == mark("100", 0)
+    assert made.letters == positions(100)
+    assert made.ear.count("away") == 1

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.ops.clock import Clock
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Sender, size_of
 from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
@@ -107,7 +108,7 @@ class Ear:
 
 def sender(
     target: MemoryTarget,
-    clock: Time,
+    clock: Clock,
     ear: Ear | None = None,
     *,
     patience_s: float = 60.0,

@@ -7,6 +7,7 @@ Redirects are not followed: headers would go where nobody said.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,8 @@ CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SAID_CHARS_MAX: Final = 500
 ANSWER_BYTES_MAX: Final = 16 * MIB
+CHUNK_BYTES: Final = 64 * KIB
+SLOW_FACTOR: Final = 3  # an answer may come drop by drop, but not for ever
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN: Final = frozenset({"content-length", "host", "transfer-encoding", "connection"})
 Header = str | dict[str, str]
@@ -78,16 +81,30 @@ class Https:
         if self._missing:
             raise WorldDenied(self._missing)
         answer = self._asked(self._body(messages))
-        try:
-            said = answer.read(ANSWER_BYTES_MAX, decode_content=True)
-        except HTTPError as error:
-            raise WorldError(f"{self._shown}: {type(error).__name__} while it answered") from error
-        if len(said) == ANSWER_BYTES_MAX:
-            answer.close()  # more is to come, which nobody reads
-        answer.release_conn()
+        said = self._read(answer)
         if 200 <= answer.status < 300:
             return _items(messages, said) if self._options.format == "bulk" else [None] * len(messages)
         return [self._failure(answer.status, answer.headers.get("Retry-After", ""), said)] * len(messages)
+
+    def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """Return the answer's body, as far as it is of use. Raises WorldError where it takes too long."""
+        until, said = time.monotonic() + SLOW_FACTOR * self._options.timeout_s, b""
+        try:
+            for part in answer.stream(CHUNK_BYTES, decode_content=True):
+                said += part
+                if len(said) >= ANSWER_BYTES_MAX:
+                    break
+                if time.monotonic() > until:
+                    raise WorldError(f"{self._shown}: its answer takes too long")
+            else:
+                answer.release_conn()
+                return said
+        except HTTPError as error:
+            raise WorldError(f"{self._shown}: {type(error).__name__} while it answered") from error
+        finally:
+            if not answer.closed:
+                answer.close()
+        return said
 
     def _asked(self, body: bytes) -> urllib3.BaseHTTPResponse:
         try:

@@ -26,6 +26,7 @@ class Call(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+    peer: int = 0  # the caller's port
 
 
 class Answer(NamedTuple):
@@ -55,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _take(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        call = Call(self.command, self.path, dict(self.headers), body)
+        call = Call(self.command, self.path, dict(self.headers), body, self.client_address[1])
         self.server.calls.append(call)
         said = self.server.answer(call)
         self.send_response(said.status)
@@ -243,6 +244,39 @@ def test_somebody_who_never_answers_is_a_bad_world() -> None:
         _, target = sink.parts_of(there(url, timeout_s=0.1), Aws())
         with pytest.raises(WorldError, match="ReadTimeoutError"):
             target.send(events(1))
+
+
+def test_an_answer_that_comes_drop_by_drop_is_given_up() -> None:
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not over.wait(0.02):
+                try:
+                    connection.sendall(b"1\r\nx\r\n")
+                except OSError:
+                    return
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        _, target = sink.parts_of(there(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout_s=0.2), Aws())
+        with pytest.raises(WorldError, match="its answer takes too long"):
+            target.send(events(1))
+        over.set()
+        thread.join()
+
+
+def test_a_connection_is_used_again(service: Service) -> None:
+    _, target = sink.parts_of(there(service.url), Aws())
+    for _ in range(3):
+        assert target.send(events(1)) == [None]
+    assert len({call.peer for call in service.calls}) == 1
 
 
 def test_a_query_may_be_a_secret_and_is_not_told() -> None:
