@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,9 @@ def test_units_are_those_that_the_service_says_it_took(tmp_path: Path) -> None:
         rows_of([row(n, user_id=f"user-{n % 7}", url_path="x" * (40 * n)) for n in range(first, first + 40)])
         for first in (0, 20, 60)
     ]
+    ways: list[dict[str, Any]] = [{}, {"events": []}, hot.WAYS["sums by tenant, type and minute alone"]]
     with hot_tables(tmp_path) as made:
-        for given in ({}, {"events": []}, hot.WAYS["sums by tenant, type and minute alone"]):
+        for given in ways:
             table, billed = made(), hot.Billed()
             for chain, rows in enumerate(plans, start=1):
                 Tier(table, options(**FOREVER, **given)).deliver(chain, rows)
