@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tailrace.ops import aws
 from tailrace.sinks.hot.dynamodb import DynamoTable
 
 REGION = "eu-west-1"
+FOREVER: dict[str, Any] = {"ttl_days": 36_500, "daily_ttl_days": 0}  # DynamoDB Local does delete what has expired
 
 
 @contextmanager

@@ -6,12 +6,13 @@ Exit status: 0 good, 1 the table differs from what it must be, or nothing was fo
 from __future__ import annotations
 
 import argparse
-import json
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from tailrace.cli import masking
@@ -21,13 +22,16 @@ from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.options import DAILY, Options, options_of
-from tailrace.sinks.hot.read import Event, Reader, Window
+from tailrace.sinks.hot.read import Event, Reader, Window, dumped
+from tailrace.sinks.hot.service import Service
 
 NAME = "hot"
 HELP = "Make or check the hot table; read a user, a type, or the day's top users."
 GROUP = "look"
 LAST = 20
 MOST = 10
+PORT = 9465
+TOKEN_CHARS_MIN = 16
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sums.add_argument("name", metavar="NAME")
     sums.add_argument("values", nargs="*", metavar="VALUE", help="of its key's columns, in their order")
     sums.add_argument("--window", default="", metavar="TEXT", help="what it begins with, like 2026-01-31T12")
+    serve = verbs.add_parser("serve", help="the same over HTTP, for those who hold a token", allow_abbrev=False)
+    serve.add_argument("--token-file", required=True, metavar="FILE", help="holds the token, 16 characters or more")
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
+    serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
     verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
 
 
@@ -66,7 +74,10 @@ def run(args: argparse.Namespace) -> int:
     table = DynamoTable.connect(options.table, region=options.region, endpoint=settings.aws.dynamodb_endpoint)
     if args.verb == "init":
         return _init(table, tuple(args.provisioned) if args.provisioned else None)
-    reader = Reader(table, options, SystemClock().now_ms() // 1000)
+    clock = SystemClock()
+    if args.verb == "serve":
+        return _serve(args, lambda: Reader(table, options, clock.now_ms() // 1000))
+    reader = Reader(table, options, clock.now_ms() // 1000)
     match args.verb:
         case "user":
             return _user(reader, args)
@@ -78,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             return _aggregate(reader, options, args)
     found = reader.pending()
     for one in found:
-        print(_dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
+        print(dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
     return 0
 
 
@@ -106,16 +117,25 @@ def _init(table: DynamoTable, provisioned: Any) -> int:
     return 1 if differences else 0
 
 
+def _serve(args: argparse.Namespace, reader: Callable[[], Reader]) -> int:
+    """Answer until a signal comes."""
+    try:
+        token = Path(args.token_file).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"--token-file: {args.token_file}: {error.strerror}") from None
+    if len(token) < TOKEN_CHARS_MIN:
+        raise SettingsError(f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more")
+    with Service(reader, token, args.host, args.port) as service:
+        print(f"http://{args.host}:{service.port}/v1/hot/", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: service.stop())
+        service.run()
+    return 0
+
+
 def _user(reader: Reader, args: argparse.Namespace) -> int:
     found = reader.user(args.tenant, args.user, args.last)
     if args.json:
-        plain = found._asdict()
-        plain |= {
-            "profile": None if found.profile is None else found.profile._asdict(),
-            "days": [{"day": one.window, **one.values} for one in found.days],
-            "events": [one._asdict() for one in found.events],
-        }
-        print(_dumped(plain))
+        print(dumped(found.plain()))
     else:
         if found.profile is not None:
             print(f"first seen       {found.profile.first_seen}")
@@ -134,7 +154,7 @@ def _user(reader: Reader, args: argparse.Namespace) -> int:
 def _type(reader: Reader, args: argparse.Namespace) -> int:
     found = list(islice(reader.newest(args.tenant, args.type), args.last))[::-1]
     for event in found:
-        print(_dumped(event._asdict()) if args.json else _event_line(event))
+        print(dumped(event._asdict()) if args.json else _event_line(event))
     return 0 if found else 1
 
 
@@ -146,7 +166,7 @@ def _top(reader: Reader, options: Options, args: argparse.Namespace) -> int:
     found = reader.top(args.tenant, day, args.by, args.most)
     for one in found:
         values = {**one.key, **one.values}
-        print(_dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
+        print(dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
     return 0 if found else 1
 
 
@@ -159,7 +179,7 @@ def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> in
         raise SettingsError(f"{args.name}: found {len(args.values)} values, expected one each of {', '.join(key)}")
     found = reader.aggregate(args.name, args.values, args.window)
     for one in found:
-        print(_dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
+        print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
     return 0 if found else 1
 
 
@@ -181,16 +201,6 @@ def _line(value: object) -> str:
     if isinstance(value, Decimal):
         value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent else value
     return masking.printable(str(value))
-
-
-def _dumped(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, default=_number, ensure_ascii=False)
-
-
-def _number(value: object) -> object:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)
 
 
 def _count(text: str) -> int:

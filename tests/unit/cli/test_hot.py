@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
 from support.dynamodb_local import dynamodb_local
 from support.hot_rows import Tier, options, row, rows_of
+from support.hot_table import FOREVER
 from tailrace.cli import main
 from tailrace.sinks.hot.dynamodb import DynamoTable
 
@@ -18,8 +24,7 @@ ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 AGGREGATES = [{"name": "types", "key": ["tenant", "type"], "window": "hour", "measures": {"n": {"op": "count"}}}]
 OPTIONS: dict[str, Any] = {
     "aggregates": AGGREGATES,
-    "ttl_days": 36_500,
-    "daily_ttl_days": 0,
+    **FOREVER,
     "profile": {"view": ["url_path"]},
 }
 LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
@@ -132,6 +137,37 @@ def test_an_aggregate(command: Command) -> None:
 
 def test_nothing_is_pending(command: Command) -> None:
     assert command.run("pending") == ""
+
+
+def test_to_serve_takes_a_token(command: Command, tmp_path: Path) -> None:
+    assert "No such file" in command.run("serve", "--token-file", str(tmp_path / "none"), status=2)
+    short = tmp_path / "short"
+    short.write_text("secret\n")
+    said = command.run("serve", "--token-file", str(short), status=2)
+    assert "--token-file: found 6 characters, expected 16 or more" in said
+
+
+def test_it_serves_until_a_signal(command: Command, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    routes = json.dumps([LAKE, {"destination_name": "hot", "destination_arn": ARN + "hot", "enabled_events": ["*"]}])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tailrace", "hot", "serve", "--token-file", str(token), "--port", "0"],
+        env={**os.environ, **command.environ, "TAILRACE_ROUTES_JSON": routes},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        try:
+            assert child.stdout is not None
+            address = child.stdout.readline().strip()
+            asked = Request(f"{address}user/north/ann?last=1", headers={"Authorization": "Bearer 0123456789abcdef"})
+            with urlopen(asked, timeout=30) as reply:
+                assert json.load(reply)["profile"]["last_event_type"] == "view"
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
 
 
 def test_which_table_is_meant_is_said_where_there_are_several(command: Command) -> None:

@@ -86,6 +86,20 @@ def test_forwards_are_counted_by_destination_and_result() -> None:
     assert counted(metrics.DEAD_LETTERS_UNCOPIED, there) == 7
 
 
+def test_the_hot_tiers_writes_units_and_alerts_are_counted() -> None:
+    watch, there = Watch("shard", logs.get("test"), SystemClock()), "a-hot-table-of-this-test"
+    for chain, oversize in ((1, 0), (2, 2)):
+        watch("hot", lane=there, chain=chain, events=9, oversize=oversize, profiles=3, aggregates=0, units=12.5)
+    found = {
+        kind: counted(metrics.HOT_WRITES, there, kind) for kind in ("events", "oversize", "profiles", "aggregates")
+    }
+    assert found == {"events": 18, "oversize": 2, "profiles": 6, "aggregates": 0}
+    assert counted(metrics.HOT_UNITS, there) == 25
+    watch("alert", lane=there, alert="busy", window="ALL")
+    watch("alert_waits", lane=there, id="1", publish="arn", error="no")
+    assert [counted(metrics.HOT_ALERTS, there, result) for result in ("fired", "waits")] == [1, 1]
+
+
 def test_each_lane_has_its_own_plan_under_way() -> None:
     seconds = [0.0]
 

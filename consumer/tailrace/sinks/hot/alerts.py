@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from hashlib import blake2b
+from threading import Lock
 from typing import Any, Final
 
 from tailrace.commit.patience import Patience
@@ -46,6 +47,7 @@ class Alerts:
         self._say = say
         self._crew = crew
         self._fired: dict[Key, None] = {}  # known to have been published, oldest first
+        self._lock = Lock()
         self._swept: float | None = None
 
     def concerns(self, delta: Delta) -> bool:
@@ -119,9 +121,10 @@ class Alerts:
         return True
 
     def _remember(self, key: Key) -> None:
-        self._fired[key] = None
-        while len(self._fired) > FIRED_MAX:
-            del self._fired[next(iter(self._fired))]
+        with self._lock:
+            self._fired[key] = None
+            while len(self._fired) > FIRED_MAX:
+                del self._fired[next(iter(self._fired))]
 
     def sweep(self) -> None:
         """Publish what others left pending, if it is time to look. What goes wrong is tried again at the next look."""

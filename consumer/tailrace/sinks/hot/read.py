@@ -6,7 +6,9 @@ Sums are over all shards, lanes and epochs that wrote into the table. Reads may 
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
@@ -57,6 +59,14 @@ class User(NamedTuple):
     profile: Profile | None
     days: list[Window]
     events: list[Event]
+
+    def plain(self) -> dict[str, Any]:
+        """Return all of it as it is printed."""
+        return self._asdict() | {
+            "profile": None if self.profile is None else self.profile._asdict(),
+            "days": [{"day": one.window, **one.values} for one in self.days],
+            "events": [one._asdict() for one in self.events],
+        }
 
 
 class Alerted(NamedTuple):
@@ -148,6 +158,17 @@ class Reader:
         own |= {name for name in item if name.startswith(stamp_of(""))}
         attributes = {name: value for name, value in sorted(item.items()) if name not in own}
         return Profile(str(item[FIRST]), str(item[LAST]), str(item[LAST_TYPE]), attributes)
+
+
+def dumped(values: Any) -> str:
+    """Return anything that was read as JSON."""
+    return json.dumps(values, default=_plain_number, ensure_ascii=False)
+
+
+def _plain_number(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 def _key(entry: Item) -> Key:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
-from support.hot_table import hot_tables
+from support.hot_table import FOREVER, hot_tables
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.read import Reader
@@ -21,6 +21,7 @@ Make = Callable[[], DynamoTable]
 USERS = 20
 COLUMNS = {"price": pa.int64()}
 OPTIONS = options(
+    **FOREVER,
     value="price",
     profile={"view": ["price"]},
     aggregates=[
