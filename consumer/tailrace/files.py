@@ -28,6 +28,7 @@ CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", *CSV_SUFFIXES)
 ENDINGS = tuple(ending for ending in SUFFIXES if not ending.endswith(".gz"))
 ARCHIVED = re.compile(r"(^|.*/)raw/dt=\d{4}-\d\d-\d\d/hh=\d\d/[^/]+\.avro")  # of a lake's archive of records
+OWN = re.compile(r"(^|.*/)_(commits|compactions|loads)/[^/]+/.+")  # what a lake says of itself: no records
 READ_BYTES = 1024 * 1024
 KEPT_BYTES_MAX = 8 * 1024 * 1024  # of a copied file, in memory
 CHUNK_RECORDS = 5000
@@ -110,7 +111,8 @@ def _of_disk(path: Path) -> list[Source]:
 
 
 def _holds_records(name: str) -> bool:
-    return name.endswith(SUFFIXES) or ARCHIVED.fullmatch(name) is not None
+    held = name.endswith(SUFFIXES) and OWN.fullmatch(name) is None
+    return held or ARCHIVED.fullmatch(name) is not None
 
 
 def _source(file: Path) -> Source:

@@ -27,6 +27,7 @@ HELP = "Feed files of JSON lines or CSV, or an archive of records, through the s
 GROUP = "run"
 STREAM = "files"
 GAPS_SHOWN = 5
+REASONS_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -248,12 +249,13 @@ class _Work:
         counts = self._counts
         took = time.monotonic() - self._progress.since
         print(f"{files} file{'s' * (files != 1)} in {took:.1f} s: {counts['received']:,} events received")
-        print(f"  {counts['stored']:>9,} stored    " + ", ".join(f"{n} {c:,}" for n, c in self._tables.most_common()))
-        print(
-            f"  {counts['rejected']:>9,} rejected  " + ", ".join(f"{n} {c:,}" for n, c in self._reasons.most_common(5))
-        )
-        filtered = ", ".join(f"{n} {c:,}" for n, c in self._filtered.most_common(5))
-        print(f"  {counts['filtered']:>9,} filtered  {filtered}".rstrip())
+        for what, by, most in (
+            ("stored", self._tables, None),
+            ("rejected", self._reasons, REASONS_SHOWN),
+            ("filtered", self._filtered, REASONS_SHOWN),
+        ):
+            each = ", ".join(f"{name} {count:,}" for name, count in by.most_common(most))
+            print(f"  {counts[what]:>9,} {what:<8}  {each}".rstrip())
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")
