@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -92,7 +93,7 @@ def decode_fold(data: bytes) -> Fold:
         if raw.pop("version") != VERSION:
             raise CommitFileError("its version is not known here")
         return Fold(**{**raw, "held": tuple(map(_held, raw["held"]))})
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, zlib.error) as error:
         raise CommitFileError(f"no fold of compactions: {error!r}") from error
 
 

@@ -96,7 +96,10 @@ def test_a_reader_opens_the_fold_and_the_files_after_it_and_all_files_without_it
         table_view(place, "e", TABLE, item)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", encode_fold(View().fold("e", TABLE, 1))[:-9]])
+FOLD = encode_fold(View().fold("e", TABLE, 1))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", FOLD[:-9], FOLD[:10] + b"\xff" + FOLD[11:]])
 def test_what_is_no_fold_is_told(data: bytes) -> None:
     with pytest.raises(CommitFileError, match="no fold"):
         decode_fold(data)
