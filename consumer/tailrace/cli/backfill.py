@@ -11,7 +11,9 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from tailrace.archived import ShardArchive, parted
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
         plain, archives = parted(found)
+        _refuse_own(archives, settings.lake.uri)
     except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
@@ -71,6 +74,14 @@ def run(args: argparse.Namespace) -> int:
     if unfinished:
         print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
     return 1 if unfinished else 0
+
+
+def _refuse_own(archives: Iterable[ShardArchive], lake: str) -> None:
+    """Raises RefusedFile where a lake would be made anew in itself: each row would be there twice."""
+    own = (lake if "://" in lake else Path(lake).resolve().as_uri()).rstrip("/") + "/raw/"
+    for source in (source for archive in archives for source in archive.sources):
+        if source.uri.startswith(own):
+            raise RefusedFile(f"{source.uri}: found the archive of {lake} itself, expected another [lake] uri to fill")
 
 
 def _s3(settings: Settings) -> Any:

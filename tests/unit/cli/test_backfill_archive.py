@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from support.filed import Work
 from tailrace import archived, files
-from tailrace.cli import main
+from tailrace.cli import backfill, main
 
 
 @pytest.fixture
@@ -52,6 +54,26 @@ def test_the_lake_is_made_anew_and_again_stores_nothing(work: Work, capsys: pyte
     assert other.backfill(work.lake / "raw") == 0
     assert "0 events received" in capsys.readouterr().out
     assert sorted(other.positions()) == sorted(work.positions())
+
+
+def test_a_lake_is_not_made_anew_in_itself(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(work.lake.rglob("*.*"))
+    work.environ["TAILRACE_LEDGER_PATH"] = str(work.folder / "other.sqlite")
+    capsys.readouterr()
+    assert work.backfill(work.lake) == 2
+    said = capsys.readouterr().err
+    assert f"found the archive of {work.environ['TAILRACE_LAKE_URI']} itself, expected another [lake] uri" in said
+    assert sorted(work.lake.rglob("*.*")) == before
+
+
+@pytest.mark.parametrize(
+    ("lake", "refused"), [("s3://b/lake", True), ("s3://b/lake/", True), ("s3://b/lak", False), ("s3://b/anew", False)]
+)
+def test_a_lake_on_s3_is_known_by_its_address(lake: str, *, refused: bool) -> None:
+    source = files.Source("s3://b/lake/raw/dt=2026-01-31/hh=08/e-s-1-0000000001.avro", 1, 1, BytesIO)
+    _, archives = archived.parted([source])
+    with pytest.raises(files.RefusedFile) if refused else nullcontext():
+        backfill._refuse_own(archives, lake)
 
 
 def test_a_rebuilt_lake_is_compacted_and_still_holds(
