@@ -88,6 +88,8 @@ class Source(NamedTuple):
 def sources(paths: Sequence[str], s3: Callable[[], Any], patience: Callable[[], Patient]) -> Iterator[Source]:
     """Yield, in name order, the files that paths name: files, directories (searched through), `s3://bucket/prefix`."""
     for path in paths:
+        if not path:  # of a shell's variable that is not set; as a folder it would be the one in use
+            raise NoSuchFile("found an empty path, expected a file, a folder or s3://bucket/prefix")
         found = _of_s3(path, s3(), patience) if path.startswith("s3://") else _of_disk(Path(path))
         if not found:
             endings = f"{', '.join(ENDINGS)} (or those with .gz)"

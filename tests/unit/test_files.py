@@ -166,6 +166,13 @@ def test_a_path_that_names_nothing_is_said(tmp_path: Path, name: str) -> None:
         list(sources([str(tmp_path / name)], no_s3, patience))
 
 
+def test_an_empty_path_is_not_the_folder_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoSuchFile, match="found an empty path, expected a file, a folder or s3://bucket/prefix"):
+        list(sources([""], no_s3, patience))
+
+
 def test_a_line_as_long_as_allowed_is_whole_and_a_longer_one_is_a_fault_with_its_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
