@@ -181,7 +181,8 @@ class Filing:
         if item != new:
             raise UnfinishedFile(
                 f"{origin.shard}: found an archive of {origin.stream}, epoch {origin.epoch}; this ledger has brought in"
-                f" that of {item['stream']}, epoch {item['epoch']}: set another [ledger] path"
+                f" that of {item['stream']}, epoch {item['epoch']}: choose one by --epoch,"
+                " and set another [ledger] path for the other"
             )
 
     def _noted(self, shard: str, sources: Sequence[Source], run: tuple[int, str]) -> dict[str, Known]:

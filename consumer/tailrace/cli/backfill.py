@@ -11,7 +11,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="store a file whole although it was stored with another size"
     )
+    parser.add_argument("--epoch", help="of archives this epoch alone, which their objects' names begin with")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the sums")
 
 
@@ -57,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
         plain, archives = parted(found)
         _refuse_own(archives, settings.lake.uri)
+        if args.epoch:
+            archives = _of_epoch(archives, args.epoch)
+            found = [*plain, *(source for one in archives for source in one.sources)]
     except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
@@ -82,6 +86,15 @@ def _refuse_own(archives: Iterable[ShardArchive], lake: str) -> None:
     for source in (source for archive in archives for source in archive.sources):
         if source.uri.startswith(own):
             raise RefusedFile(f"{source.uri}: found the archive of {lake} itself, expected another [lake] uri to fill")
+
+
+def _of_epoch(archives: Sequence[ShardArchive], epoch: str) -> list[ShardArchive]:
+    """Return the archives of an epoch: a lake has more than one after a rewind, and with drops beside a stream."""
+    found = [one for one in archives if one.name.startswith(f"{epoch}-")]
+    if not found:
+        there = ", ".join(sorted({one.name.partition("-")[0] for one in archives})) or "no archive"
+        raise NoSuchFile(f"--epoch {epoch}: found {there}, expected objects of that epoch")
+    return found
 
 
 def _s3(settings: Settings) -> Any:

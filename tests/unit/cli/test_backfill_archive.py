@@ -88,6 +88,22 @@ def test_a_rebuilt_lake_is_compacted_and_still_holds(
     assert events(other, capsys) == before
 
 
+def test_one_of_several_epochs_is_chosen(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = next(work.lake.glob("raw/*/*/*.avro")).name.partition("-")[0]
+    (work.folder / "ledger.sqlite").unlink()
+    assert work.backfill(work.write("later.jsonl", 7)) == 0
+    epochs = {one.name.partition("-")[0] for one in work.lake.glob("raw/*/*/*.avro")}
+    assert len(epochs) == 2
+    assert rebuilt(work).backfill(work.lake / "raw") == 1
+    assert "choose one by --epoch, and set another [ledger] path for the other" in capsys.readouterr().err
+    last = Work(work.folder.parent / "third")
+    assert last.backfill(work.lake / "raw", "--epoch", epoch) == 0
+    assert "4 files in" in (out := capsys.readouterr().out)
+    assert "120 events received" in out
+    assert last.backfill(work.lake / "raw", "--epoch", "other") == 2
+    assert f"--epoch other: found {', '.join(sorted(epochs))}, expected objects" in capsys.readouterr().err
+
+
 def test_files_of_both_kinds_at_once(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
     other = rebuilt(work)
     assert other.backfill(work.lake / "raw", other.write("new.jsonl", 10)) == 0
