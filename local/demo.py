@@ -19,7 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, compaction, dropped, formats, roundtrip, warehouse
+from local import aws, compaction, dropped, formats, hot, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -95,10 +95,11 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
+        warm = hot.play(self.screen, world, file, self.folder, self.events)
         dropped_in = dropped.play(self.screen, world, file)
         compacted = compaction.play(self.screen, file, self.folder)
         loaded = self._load(world, file)
-        ok = day and back and live and dropped_in and compacted and loaded
+        ok = day and back and live and warm and dropped_in and compacted and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -117,7 +118,9 @@ class _Demo:
         server = self._running.enter_context(start_ministack(self.folder))
         world = aws.World(str(self.folder), server.url, server.url, server.url, port=free_port())
         aws.furnish(world, SHARDS)
-        file = aws.settings(world, schemas=self._schemas, more=roundtrip.SETTINGS)
+        more = roundtrip.SETTINGS + hot.routes(self.folder, self.events)
+        file = aws.settings(world, schemas=self._schemas, more=more)
+        hot.furnish(self.screen, world, file)
         say(f"ministack plays Kinesis, DynamoDB and S3 on {server.url}: stream `{world.stream}`, lake {world.lake}")
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)

@@ -108,6 +108,11 @@ class Lake:
             for row in rows
         ]
 
+    def row_ids_of(self, event_type: str) -> list[str]:
+        """Return the row ids of a type's stored events."""
+        query = "SELECT row_id FROM events WHERE event_type = ?"
+        return [row_id for (row_id,) in self._duck.execute(query, [event_type]).fetchall()]
+
     def rejected(self) -> list[tuple[str, str, str]]:
         """Return (shard, position, stage) of every row of the quarantine."""
         return self._duck.execute("SELECT shard, position, stage FROM rejects").fetchall()

@@ -38,7 +38,7 @@ class Known(NamedTuple):
     """Which records of a file earlier runs have brought in. A run is known by its generation."""
 
     bounds: Sequence[tuple[int, str]]  # of each run, where the shard stood when it began; this run's is the last
-    runs: frozenset[int]  # that had the file
+    runs: frozenset[int]  # that had the file, or ended where it was damaged, of whatever size it was then
 
     def missed(self, at: str) -> bool:
         """Say whether the shard went past a mark while the file was not there."""
@@ -63,6 +63,7 @@ class ShardArchive:
         for chain, source in sorted(files, key=lambda one: (one[0], one[1].uri)):
             self._plans.setdefault(chain, []).append(source)
         self.refused: dict[str, str] = {}  # files that come too late, by address, and what to say of them
+        self.broken: Source | None = None  # the file that cannot be read on: nothing after that was yielded
         self._known: Callable[[Source], Known] = lambda _source: Known([], frozenset())
         self._origin: Identity | None = None
 
@@ -122,6 +123,13 @@ class ShardArchive:
                 last = placed
 
     def _placed(self, source: Source) -> Generator[_Placed, None, None]:
+        try:
+            yield from self._sound(source)
+        except UnfinishedFile:
+            self.broken = source
+            raise
+
+    def _sound(self, source: Source) -> Generator[_Placed, None, None]:
         known, last = self._known(source), START
         with closing(_rows(source)) as rows:
             for row in rows:

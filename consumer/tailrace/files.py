@@ -28,6 +28,7 @@ CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", *CSV_SUFFIXES)
 ENDINGS = tuple(ending for ending in SUFFIXES if not ending.endswith(".gz"))
 ARCHIVED = re.compile(r"(^|.*/)raw/dt=\d{4}-\d\d-\d\d/hh=\d\d/[^/]+\.avro")  # of a lake's archive of records
+OWN = re.compile(r"(^|.*/)_(commits|compactions|loads)/[^/]+/.+")  # what a lake says of itself: no records
 READ_BYTES = 1024 * 1024
 KEPT_BYTES_MAX = 8 * 1024 * 1024  # of a copied file, in memory
 CHUNK_RECORDS = 5000
@@ -87,6 +88,8 @@ class Source(NamedTuple):
 def sources(paths: Sequence[str], s3: Callable[[], Any], patience: Callable[[], Patient]) -> Iterator[Source]:
     """Yield, in name order, the files that paths name: files, directories (searched through), `s3://bucket/prefix`."""
     for path in paths:
+        if not path:  # of a shell's variable that is not set; as a folder it would be the one in use
+            raise NoSuchFile("found an empty path, expected a file, a folder or s3://bucket/prefix")
         found = _of_s3(path, s3(), patience) if path.startswith("s3://") else _of_disk(Path(path))
         if not found:
             endings = f"{', '.join(ENDINGS)} (or those with .gz)"
@@ -110,7 +113,8 @@ def _of_disk(path: Path) -> list[Source]:
 
 
 def _holds_records(name: str) -> bool:
-    return name.endswith(SUFFIXES) or ARCHIVED.fullmatch(name) is not None
+    held = name.endswith(SUFFIXES) and OWN.fullmatch(name) is None
+    return held or ARCHIVED.fullmatch(name) is not None
 
 
 def _source(file: Path) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -151,6 +152,8 @@ class Filing:
                         break
                     step(chunk.done)
             except UnfinishedFile:
+                if archive.broken is not None:
+                    self._appended(self._broken_key(origin.shard, archive.broken), "runs", shard.generation)
                 self._rest(shard)
                 raise
             self._rest(shard)
@@ -176,7 +179,8 @@ class Filing:
         if item != new:
             raise UnfinishedFile(
                 f"{origin.shard}: found an archive of {origin.stream}, epoch {origin.epoch}; this ledger has brought in"
-                f" that of {item['stream']}, epoch {item['epoch']}: set another [ledger] path"
+                f" that of {item['stream']}, epoch {item['epoch']}: choose one by --epoch,"
+                " and set another [ledger] path for the other"
             )
 
     def _noted(self, shard: str, sources: Sequence[Source], run: tuple[int, str]) -> dict[str, Known]:
@@ -188,7 +192,13 @@ class Filing:
         found = sorted((int(number), str(bound)) for number, bound in self._appended(prefix, "bounds", run))
         bounds = [one for one in found if one <= run]  # who opened later is none of our business: it has the shard
         runs = {one.shard: self._appended(f"{prefix}/{one.shard}", "runs", run[0], uri=one.uri) for one in sources}
-        return {name: Known(bounds, frozenset(had)) for name, had in runs.items()}
+        broken = {one.shard: self._store.read(self._broken_key(shard, one)) for one in sources}
+        ended = {name: found[1]["runs"] for name, found in broken.items() if found is not None}
+        return {name: Known(bounds, frozenset([*had, *ended.get(name, ())])) for name, had in runs.items()}
+
+    def _broken_key(self, shard: str, source: Source) -> str:
+        """Return the key of the runs that ended in a file: its sound copy has, where it was cut, another size."""
+        return f"archive/{self._epoch}/{shard}/broken-{sha256(source.uri.encode()).hexdigest()[:32]}"
 
     def _appended(self, key: str, field: str, value: Any, **more: str) -> list[Any]:
         stands = self._store.read(key)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from tailrace.commit.committed import StoredObject
 from tailrace.commit.compacted import Compaction, View
 from tailrace.commit.compaction import Input
+from tailrace.commit.rules import Already
 from tailrace.sinks.redshift import plan, rules
 from tailrace.sinks.redshift.plan import Item, Load, Pending, Range
 
@@ -258,7 +259,7 @@ class Model:
     def went(self, world: World, verdict: rules.Verdict, became: Loader) -> Iterator[tuple[World, Loader]]:
         if isinstance(verdict, rules.Next):
             yield world._replace(item=plain(verdict.item)), became
-        elif isinstance(verdict, rules.Already):
+        elif isinstance(verdict, Already):
             yield world, became
         else:
             yield world, became._replace(step="over")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ import boto3
 from local.aws import options
 from support.ministack import ministack
 from support.small_lake import EPOCH, STREAM, lane, outcome, records
+from support.struck import program
 from tailrace.cli import main
 from tailrace.commit.batch import part_of
 from tailrace.commit.committed import CommitFile, StoredObject, commits_of, shards_of, told_once
@@ -102,11 +102,7 @@ class Compacted:
 
     def killed(self) -> set[str]:
         """Run the command until it was killed before and after a call of each kind; return `<side> <kind>` of each."""
-        done = subprocess.run(
-            [sys.executable, __file__], input=json.dumps(self.environ), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return {line for line in done.stdout.splitlines() if line.startswith(("before", "after"))}
+        return {line for line in program(__file__, self.environ).splitlines() if line.startswith(("before", "after"))}
 
     def compact(self) -> int:
         return main([*COMPACT], self.environ)

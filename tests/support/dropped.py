@@ -7,7 +7,6 @@ AWS, one call later each time; it prints at how many calls a run came through.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import boto3
 
 from local.aws import options
 from support.ministack import ministack
-from support.struck import forked
+from support.struck import forked, program
 from tailrace.cli import main
 from tailrace.commit.committed import commits_of, epoch_of, shards_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
@@ -96,12 +95,7 @@ class Dropped:
 
     def killed(self, records: list[dict[str, Any]]) -> int:
         """Run with one more call of AWS each time before a SIGKILL, a file each; return how many runs that were."""
-        given = {"environ": self.environ, "records": records}
-        done = subprocess.run(
-            [sys.executable, __file__], input=json.dumps(given), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return int(done.stdout)
+        return int(program(__file__, {"environ": self.environ, "records": records}))
 
     def left(self) -> int:
         """Return how many messages the queue has, hidden ones too."""

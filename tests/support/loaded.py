@@ -23,7 +23,7 @@ from local.redshift import Server, Service
 from support import small_lake
 from support.ministack import ministack
 from support.small_lake import EPOCH, PAGE_VIEW, STREAM, commit, records
-from support.struck import forked
+from support.struck import forked, program
 from support.warehouse import ddl
 from tailrace.cli import main
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
@@ -77,11 +77,7 @@ class Loaded:
 
     def swept(self) -> int:
         """Commit and load with one more call of AWS each time before a SIGKILL; return how many runs that were."""
-        done = subprocess.run(
-            [sys.executable, __file__], input=json.dumps(self.environ), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return int(done.stdout.splitlines()[-1])
+        return int(program(__file__, self.environ).splitlines()[-1])
 
     def load(self, *runs: tuple[str, ...]) -> list[tuple[int, str, str]]:
         """Run `tailrace load` with these options, all at once; return each one's exit status and what it said."""

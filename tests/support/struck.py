@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
+
+
+def program(file: str, given: object) -> str:
+    """Run a file of the tests as a program, with all that they can import; return what it printed."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, file], input=json.dumps(given), capture_output=True, text=True, check=False, env=environ
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def die_at(calls: int) -> None:

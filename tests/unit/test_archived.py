@@ -14,6 +14,8 @@ from tailrace.archived import Known, parted
 from tailrace.commit.plan import Item, item_from_dict, lane_key
 from tailrace.files import DamagedFile, RefusedFile, Source, UnfinishedFile
 from tailrace.nouns import START, Identity, Record, mark
+from tailrace.sinks.lake.avro import SYNC_BYTES
+from tailrace.sinks.lake.avro_read import Container
 
 SHARD = "shardId-000000000000"
 HOUR_MS = 3_600_000
@@ -159,6 +161,30 @@ def test_what_comes_before_a_damage_is_stored_and_a_mended_file_goes_on(lake: La
     assert item(target).totals.stored == 8
     assert bring(target, *files, of=lake) == {}
     assert target.rows(AGAIN) == lake.rows(EPOCH)
+
+
+def test_a_file_that_was_cut_is_gone_on_with_when_it_is_whole() -> None:
+    lake, target = Lakes(), Lakes()
+    lake.stream(SHARD, [plan(100, 10), plan(200)], settings_of())
+    first, last = sorted(lake.files(), key=lambda one: one.uri.rpartition("-")[2])
+    cut = damaged(first, lambda data: data[:-1])
+    with pytest.raises(DamagedFile, match=r"-0000000001\.avro: it ends too early"):
+        bring(target, cut, last, of=lake)
+    assert item(target).totals.stored == 8, "what was whole of it"
+    assert bring(target, first, last, of=lake) == {}
+    assert target.rows(AGAIN) == lake.rows(EPOCH)
+    assert bring(target, first, last, of=lake) == {}
+
+
+def test_a_file_that_was_cut_between_two_blocks_is_told_when_it_is_whole() -> None:
+    lake, target = Lakes(), Lakes()
+    lake.stream(SHARD, [plan(100, 10), plan(200)], settings_of())
+    first, last = sorted(lake.files(), key=lambda one: one.uri.rpartition("-")[2])
+    whole = [block.start + block.length for block in Container(first.open()).blocks()]  # type: ignore[arg-type]
+    cut = damaged(first, lambda data: data[: whole[-2] + SYNC_BYTES])
+    bring(target, cut, last, of=lake)
+    assert item(target).totals.stored == 12, "nothing shows that two are not there"
+    assert list(bring(target, first, last, of=lake)) == [first.uri]
 
 
 def test_a_plan_that_is_open_waits_for_its_files(lake: Lakes, monkeypatch: pytest.MonkeyPatch) -> None:

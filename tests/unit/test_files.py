@@ -133,6 +133,16 @@ def test_a_directory_is_searched_through_in_name_order(tmp_path: Path) -> None:
     assert found == ["B.jsonl", "a/z.ndjson.gz", "a.json", "b.jsonl"]
 
 
+def test_of_a_lake_that_is_searched_through_only_the_archive_is_taken(tmp_path: Path) -> None:
+    archived = "raw/dt=2026-01-31/hh=08/e-files-s-0000000001.avro"
+    own = ("_commits/e/files/s/0000000001.json", "_compactions/e/click/v1/upto-0000000001.json.gz", "_loads/e/m.json")
+    for name in (archived, "click/v1/dt=2026-01-31/hh=08/a.avro", *own):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"1\n")
+    found = [one.uri.rpartition("/")[2] for one in sources([str(tmp_path)], no_s3, patience)]
+    assert found == ["e-files-s-0000000001.avro"]
+
+
 def test_paths_keep_their_order_and_a_named_file_needs_no_suffix(tmp_path: Path) -> None:
     (tmp_path / "z").write_bytes(b"1\n")
     (tmp_path / "a.jsonl").write_bytes(b"22\n")
@@ -154,6 +164,13 @@ def test_a_path_that_names_nothing_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoSuchFile, match=name):
         list(sources([str(tmp_path / name)], no_s3, patience))
+
+
+def test_an_empty_path_is_not_the_folder_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoSuchFile, match="found an empty path, expected a file, a folder or s3://bucket/prefix"):
+        list(sources([""], no_s3, patience))
 
 
 def test_a_line_as_long_as_allowed_is_whole_and_a_longer_one_is_a_fault_with_its_head(

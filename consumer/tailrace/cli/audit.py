@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from tailrace.cli.selection import add_origins
+from tailrace.cli.selection import add_origins, opened
 from tailrace.commit.audit import CHECKS, audit
 from tailrace.commit.audit_report import Finding, LaneReport, Report, ShardReport
-from tailrace.commit.committed import epoch_of
-from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import LakeReader
 
@@ -42,12 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Audit the lake that the settings name; return the exit status."""
     settings = args.settings
-    origin = origin_of(settings, files=args.files, drops=args.drops)
-    ledger = ledger_of(settings, file_run=origin.file_run)
-    epoch = epoch_of(ledger, origin.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
-        return 2
+    ledger, origin, epoch = opened(args)
     expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
     report = audit(ledger, place_of(settings), LakeReader(), epoch, origin.stream, expired_before=expired)
     if args.json:

@@ -11,7 +11,9 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from tailrace.archived import ShardArchive, parted
@@ -27,6 +29,7 @@ HELP = "Feed files of JSON lines or CSV, or an archive of records, through the s
 GROUP = "run"
 STREAM = "files"
 GAPS_SHOWN = 5
+REASONS_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="store a file whole although it was stored with another size"
     )
+    parser.add_argument("--epoch", help="of archives this epoch alone, which their objects' names begin with")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the sums")
 
 
@@ -53,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
         plain, archives = parted(found)
+        _refuse_own(archives, settings.lake.uri)
+        if args.epoch:
+            archives = _of_epoch(archives, args.epoch)
+            found = [*plain, *(source for one in archives for source in one.sources)]
     except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
@@ -70,6 +78,23 @@ def run(args: argparse.Namespace) -> int:
     if unfinished:
         print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
     return 1 if unfinished else 0
+
+
+def _refuse_own(archives: Iterable[ShardArchive], lake: str) -> None:
+    """Raises RefusedFile where a lake would be made anew in itself: each row would be there twice."""
+    own = (lake if "://" in lake else Path(lake).resolve().as_uri()).rstrip("/") + "/raw/"
+    for source in (source for archive in archives for source in archive.sources):
+        if source.uri.startswith(own):
+            raise RefusedFile(f"{source.uri}: found the archive of {lake} itself, expected another [lake] uri to fill")
+
+
+def _of_epoch(archives: Sequence[ShardArchive], epoch: str) -> list[ShardArchive]:
+    """Return the archives of an epoch: a lake has more than one after a rewind, and with drops beside a stream."""
+    found = [one for one in archives if one.name.startswith(f"{epoch}-")]
+    if not found:
+        there = ", ".join(sorted({one.name.partition("-")[0] for one in archives})) or "no archive"
+        raise NoSuchFile(f"--epoch {epoch}: found {there}, expected objects of that epoch")
+    return found
 
 
 def _s3(settings: Settings) -> Any:
@@ -248,12 +273,13 @@ class _Work:
         counts = self._counts
         took = time.monotonic() - self._progress.since
         print(f"{files} file{'s' * (files != 1)} in {took:.1f} s: {counts['received']:,} events received")
-        print(f"  {counts['stored']:>9,} stored    " + ", ".join(f"{n} {c:,}" for n, c in self._tables.most_common()))
-        print(
-            f"  {counts['rejected']:>9,} rejected  " + ", ".join(f"{n} {c:,}" for n, c in self._reasons.most_common(5))
-        )
-        filtered = ", ".join(f"{n} {c:,}" for n, c in self._filtered.most_common(5))
-        print(f"  {counts['filtered']:>9,} filtered  {filtered}".rstrip())
+        for what, by, most in (
+            ("stored", self._tables, None),
+            ("rejected", self._reasons, REASONS_SHOWN),
+            ("filtered", self._filtered, REASONS_SHOWN),
+        ):
+            each = ", ".join(f"{name} {count:,}" for name, count in by.most_common(most))
+            print(f"  {counts[what]:>9,} {what:<8}  {each}".rstrip())
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")

@@ -1,20 +1,19 @@
 """`tailrace compact`. Rule: only committed rows of hours that are over move, and no view of them lacks one.
 
-Exit status: 0 done, 75 a service stayed away: what was begun is finished by the next run.
+Exit status: 0 done, 2 wrong usage, 75 a service stayed away: what was begun is finished by the next run.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tailrace.cli.once import Run, add_metrics, told
-from tailrace.cli.selection import add_origins
-from tailrace.commit.committed import Shard, epoch_of, shards_of
+from tailrace.cli.selection import add_origins, opened
+from tailrace.commit.committed import Shard, shards_of
 from tailrace.commit.compacted import Compaction
 from tailrace.commit.compaction import (
     FOLD_EVERY,
@@ -28,9 +27,8 @@ from tailrace.commit.compaction import (
 from tailrace.commit.compactor import TableCompactor
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Body, LedgerStore, Place
-from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.ops.clock import Clock, SystemClock
-from tailrace.settings import MIB, Settings
+from tailrace.settings import MIB, Settings, SettingsError
 from tailrace.sinks.lake.candidates import Committed, Limits, groups, tables
 from tailrace.sinks.lake.compact import Empties, Merge, Unfit, apart
 from tailrace.sinks.lake.filling import format_of
@@ -40,6 +38,7 @@ from tailrace.sinks.lake.places import place_of
 NAME = "compact"
 HELP = "Make few large files of the many small ones of hours that are over."
 GROUP = "mend"
+HOURS_MAX: Final = 24 * 365
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, report: Run) -> int:
-    if args.least < 2 or args.target_mb < 1 or not 0 <= args.after < 24 * 366:
-        print("tailrace: found --least below 2, --target-mb below 1, or --after that is no time", file=sys.stderr)
-        return 2
+    _check(args)
     settings = args.settings
-    origin = origin_of(settings, files=args.files, drops=args.drops)
-    ledger = ledger_of(settings, file_run=origin.file_run)
-    epoch = epoch_of(ledger, origin.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
-        return 2
+    ledger, origin, epoch = opened(args)
     shards = list(shards_of(ledger, epoch, origin.stream))
     clock = SystemClock()
     work = Compacting(
@@ -85,10 +77,32 @@ def _run(args: argparse.Namespace, report: Run) -> int:
         report.problems, report.rows = len(work.said), {"compacted": done.rows}
     for line in work.said:
         print(f"  {line}")
-    verb = "would become" if args.dry_run else "became"
-    speed = "" if args.dry_run else f", {done.read / MIB / seconds:,.1f} MiB/s"
-    print(f"{done.inputs:,} files of {done.read / MIB:,.1f} MiB {verb} {done.outputs:,}: {done.rows:,} rows{speed}.")
+    if unknown := sorted(set(args.table or ()) - work.tables):
+        there = ", ".join(sorted(work.tables)) or "none"
+        raise SettingsError(f"--table: found {unknown[0]!r}, expected a table with files in the lake: {there}")
+    print(_sentence(done, args, seconds))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises SettingsError for a number that says nothing."""
+    for option, found, good, expected in (
+        ("--least", args.least, args.least >= 2, "2 files or more"),
+        ("--target-mb", args.target_mb, args.target_mb >= 1, "1 MB or more"),
+        ("--after", args.after, 0 <= args.after <= HOURS_MAX, f"hours, 0 to {HOURS_MAX}"),
+    ):
+        if not good:
+            raise SettingsError(f"{option}: found {found}, expected {expected}")
+
+
+def _sentence(done: Done, args: argparse.Namespace, seconds: float) -> str:
+    if not done.inputs:
+        when = "hour" if args.also_open else "hour that is over"
+        return f"Nothing to compact: no {when} has {args.least} small files of a table."
+    files = f"{done.inputs:,} files of {done.read / MIB:,.1f} MiB"
+    if args.dry_run:
+        return f"{files} would become {done.outputs:,}."
+    return f"{files} became {done.outputs:,}: {done.rows:,} rows, {done.read / MIB / seconds:,.1f} MiB/s."
 
 
 class Done(NamedTuple):
@@ -129,6 +143,7 @@ class Compacting:
         self._patience: Callable[[], Patience] = lambda: Patience(clock, settings.world.patience_s, rng.random)
         self._done = Done()
         self.said: list[str] = []
+        self.tables: set[str] = set()  # that have files
 
     def run(self, closed_before: datetime, wanted: list[str] | None, *, dry: bool = False) -> Done:
         """Finish what was begun, then go through the closed folders of each table."""
@@ -137,6 +152,7 @@ class Compacting:
                 if not wanted or table in wanted:
                     self._finish(self._open(table))
         for table, folders in tables(self._place, closed_before):
+            self.tables.add(table)
             if not wanted or table in wanted:
                 self._table(table, folders, dry=dry)
         return self._done

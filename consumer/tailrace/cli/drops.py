@@ -32,9 +32,9 @@ from tailrace.filing import Filing, epoch_of_files
 from tailrace.kcl import watch
 from tailrace.ops import aws, logs
 from tailrace.ops.clock import SystemClock
-from tailrace.ops.metrics_server import Page, Server, verdict_page
+from tailrace.ops.metrics_server import Page, serving, verdict_page
 from tailrace.schema.book import BookError
-from tailrace.settings import Serve, Settings, SettingsError
+from tailrace.settings import Settings, SettingsError
 
 NAME = "drops"
 HELP = "Bring in the files that a queue of S3 event messages announces, until stopped."
@@ -122,7 +122,7 @@ class _Work:
 
     def run(self, *, once: bool) -> None:
         self._log.info("started", queue=self._settings.drops.queue, lake=self._settings.lake.uri)
-        server = None if once else _server(self._settings.serve, self._pages())
+        server = None if once else serving(self._settings.serve, self._pages(), SettingsError)
         try:
             while not self._calls.stopping.is_set():
                 self._refresh()
@@ -166,10 +166,3 @@ class _Work:
         else:
             self._filing.edition = found
             self._watch.edition(found)
-
-
-def _server(serve: Serve, pages: Mapping[str, Callable[[], Page]]) -> Server:
-    try:
-        return Server(serve.host, serve.port, pages)
-    except OSError as error:  # taken, not allowed, or no address of this host
-        raise SettingsError(f"[serve] port {serve.port} on host {serve.host}: {error.strerror or error}") from None

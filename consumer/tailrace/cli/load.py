@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tailrace.cli.once import add_metrics, told
-from tailrace.cli.selection import add_origins
+from tailrace.cli.selection import OR_FILES, add_origins
 from tailrace.commit.committed import QUARANTINE, shards_of
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
@@ -79,8 +79,7 @@ def _run(args: argparse.Namespace, done: Summary) -> int:
     found = list(_epochs(args, settings))
     if not found:
         known = origin_of(settings, files=args.files, drops=args.drops).application
-        print(f"tailrace: the ledger knows no application `{known}`", file=sys.stderr)
-        return 2
+        raise SettingsError(f"the ledger knows no application `{known}`{'' if args.files or args.drops else OR_FILES}")
     occupied = []
     for origin, ledger, epoch in found:
         loader = loader_of(args, epoch, ledger, target, done)
@@ -198,5 +197,6 @@ def _text(done: Summary) -> str:
         why = ", ".join(f"{n:,} {keyword}" for keyword, n in done.rejected.most_common())
         lines.append(f"to the warehouse's quarantine, since its columns do not hold them: {why}")
     lines += [f"passed over, gone for good: {rows:,} rows of {table}" for table, rows in (+done.missing).items()]
-    total = f"{done.rows.total():,} rows in {done.loads:,} transactions"
-    return "\n".join([*lines, total if done.loads else "Nothing to load."])
+    total = f"{done.rows.total():,} rows in {done.loads:,} transaction{'s' * (done.loads != 1)}"
+    nothing = "Nothing was loaded." if done.problems else "Nothing to load."
+    return "\n".join([*lines, total if done.loads else nothing])

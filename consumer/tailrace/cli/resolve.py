@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tailrace.cli.selection import add_origins
+from tailrace.cli.selection import add_origins, opened
 from tailrace.commit import rules
-from tailrace.commit.committed import epoch_of, lanes_of, shards_of
+from tailrace.commit.committed import lanes_of, shards_of
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ports import LedgerStore, Place
-from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.nouns import LAKE, Identity
 from tailrace.sinks.lake.places import place_of
 
@@ -45,12 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List, or decide; return the exit status."""
     settings = args.settings
-    origin = origin_of(settings, files=args.files, drops=args.drops)
-    store = ledger_of(settings, file_run=origin.file_run)
-    epoch = epoch_of(store, origin.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
-        return 2
+    store, origin, epoch = opened(args)
     if args.shard is None:
         return _list(store, epoch, origin.stream)
     known = {one.identity.shard: one for one in shards_of(store, epoch, origin.stream, args.lane)}

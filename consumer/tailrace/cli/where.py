@@ -10,10 +10,9 @@ import json
 import sys
 
 from tailrace.cli import masking
-from tailrace.cli.selection import add_origins
-from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
+from tailrace.cli.selection import add_origins, opened
+from tailrace.commit.committed import QUARANTINE, shards_of
 from tailrace.commit.compacted import view_of
-from tailrace.commit.stores import ledger_of, origin_of
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import Found, Search
@@ -37,12 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look the event up; return the exit status."""
     settings = args.settings
-    origin = origin_of(settings, files=args.files, drops=args.drops)
-    ledger = ledger_of(settings, file_run=origin.file_run)
-    epoch = epoch_of(ledger, origin.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{origin.application}`", file=sys.stderr)
-        return 2
+    ledger, origin, epoch = opened(args)
     place = place_of(settings)
     for _ in range(TRIES):
         search = Search(place, args.event_id, view_of(ledger, place, epoch))  # before the shards

@@ -250,8 +250,8 @@ class _ShardAudit:
         positions: list[str] = []
         try:
             elsewhere = self._outputs.moved(self._shard.identity.shard, facts.after, facts.last, moved)
-        except (ValueError, FileNotFoundError) as error:
-            self._find("rows", f"chain {chain}: what holds its moved rows cannot be read: {error}")
+        except ValueError as error:
+            self._find("rows", f"chain {chain}: what holds its moved rows: {error}")
             return
         expired += elsewhere.expired
         rows = Counter({True: expired})  # is quarantine -> rows

@@ -59,15 +59,19 @@ class Outputs:
         self._place, self._reader, self.gone = place, reader, gone
         self._kept: dict[str, Origins] = {}
         self._taken: Counter[str] = Counter()
+        self._unread: set[str] = set()
 
     def live(self) -> list[tuple[Compaction, list[StoredObject]]]:
         """Return the compactions that hold rows, with their objects."""
         return [(one, objects) for one in self.view.compactions if (objects := list(self.view.live(one.objects)))]
 
     def moved(self, shard: str, after: str, last: str, entries: Sequence[StoredObject]) -> Moved:
-        """Return the rows of a plan whose own objects `entries` were replaced. ValueError, FileNotFoundError."""
+        """Return the rows of a plan whose own objects `entries` were replaced. ValueError where some cannot be read.
+
+        The others count as taken all the same: else each sound file of the plan would be told as well.
+        """
         out = Moved([], sum(entry.rows for entry in told_once(entries)), 0)
-        expired = 0
+        expired, unread = 0, ""
         for holder, rows in self._holders(entries):
             told = next(told_once(holder.objects), None)
             if told is None:
@@ -75,9 +79,18 @@ class Outputs:
             if self.gone(told):
                 expired += rows
                 continue
-            contents = self._origins(told.name).between(shard, after, last)
+            try:
+                origins = self._origins(told.name)
+            except (ValueError, FileNotFoundError) as error:
+                self._unread.add(told.name)
+                why = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+                unread = unread or f"{told.name} {why}"
+                continue
+            contents = origins.between(shard, after, last)
             self._taken[told.name] += len(contents.row_ids)
             out.contents.append((told.table, contents))
+        if unread:
+            raise ValueError(unread)
         return out._replace(expired=expired)
 
     def left(self) -> list[str]:
@@ -86,7 +99,7 @@ class Outputs:
             f"{told.name}: {told.rows} rows, {self._taken[told.name]} of them in plans whose objects it replaced"
             for _, objects in self.live()
             for told in told_once(objects)
-            if not self.gone(told) and self._taken[told.name] != told.rows
+            if told.name not in self._unread and not self.gone(told) and self._taken[told.name] != told.rows
         ]
 
     def _holders(self, entries: Sequence[StoredObject]) -> list[tuple[Compaction, int]]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from tailrace.commit.committed import CommitFileError, StoredObject
 from tailrace.commit.compaction import Input, TableItem, file_name, fold_name, item_from_dict, table_key, tables_prefix
 from tailrace.commit.ports import LedgerStore, Place
 
 VERSION = 1
+T = TypeVar("T")
 _NUMBERED: Final = re.compile(r"(.+-)(\d{10})(\.\w+)")
 
 
@@ -92,7 +94,7 @@ def decode_fold(data: bytes) -> Fold:
         if raw.pop("version") != VERSION:
             raise CommitFileError("its version is not known here")
         return Fold(**{**raw, "held": tuple(map(_held, raw["held"]))})
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, zlib.error) as error:
         raise CommitFileError(f"no fold of compactions: {error!r}") from error
 
 
@@ -221,19 +223,21 @@ def tables_of(ledger: LedgerStore, epoch: str, table: str = "") -> Mapping[str, 
 
 def read_file(place: Place, epoch: str, table: str, number: int) -> Compaction:
     """Return one compaction that is committed. CommitFileError where its file is missing: nothing is guessed."""
-    return decode(_read(place, file_name(epoch, table, number)))
+    return _read(place, file_name(epoch, table, number), decode)
 
 
 def read_fold(place: Place, epoch: str, table: str, number: int) -> Fold:
     """Return the fold that a table's item names. CommitFileError as for a compaction."""
-    return decode_fold(_read(place, fold_name(epoch, table, number)))
+    return _read(place, fold_name(epoch, table, number), decode_fold)
 
 
-def _read(place: Place, name: str) -> bytes:
+def _read(place: Place, name: str, decoded: Callable[[bytes], T]) -> T:
     try:
-        return place.read(name)
+        return decoded(place.read(name))
     except FileNotFoundError:
         raise CommitFileError(f"{name} is missing: what it replaced cannot be told") from None
+    except CommitFileError as error:
+        raise CommitFileError(f"{name}: {error}") from error
 
 
 def table_view(place: Place, epoch: str, table: str, item: TableItem) -> View:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from support.filed import Work
 from tailrace import archived, files
-from tailrace.cli import main
+from tailrace.cli import backfill, main
 
 
 @pytest.fixture
@@ -54,6 +56,26 @@ def test_the_lake_is_made_anew_and_again_stores_nothing(work: Work, capsys: pyte
     assert sorted(other.positions()) == sorted(work.positions())
 
 
+def test_a_lake_is_not_made_anew_in_itself(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(work.lake.rglob("*.*"))
+    work.environ["TAILRACE_LEDGER_PATH"] = str(work.folder / "other.sqlite")
+    capsys.readouterr()
+    assert work.backfill(work.lake) == 2
+    said = capsys.readouterr().err
+    assert f"found the archive of {work.environ['TAILRACE_LAKE_URI']} itself, expected another [lake] uri" in said
+    assert sorted(work.lake.rglob("*.*")) == before
+
+
+@pytest.mark.parametrize(
+    ("lake", "refused"), [("s3://b/lake", True), ("s3://b/lake/", True), ("s3://b/lak", False), ("s3://b/anew", False)]
+)
+def test_a_lake_on_s3_is_known_by_its_address(lake: str, *, refused: bool) -> None:
+    source = files.Source("s3://b/lake/raw/dt=2026-01-31/hh=08/e-s-1-0000000001.avro", 1, 1, BytesIO)
+    _, archives = archived.parted([source])
+    with pytest.raises(files.RefusedFile) if refused else nullcontext():
+        backfill._refuse_own(archives, lake)
+
+
 def test_a_rebuilt_lake_is_compacted_and_still_holds(
     work: Work, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +86,22 @@ def test_a_rebuilt_lake_is_compacted_and_still_holds(
     assert main(["compact", "--files", "--after", "0", "--least", "2"], other.environ) == 0
     assert "24 files" in capsys.readouterr().out
     assert events(other, capsys) == before
+
+
+def test_one_of_several_epochs_is_chosen(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = next(work.lake.glob("raw/*/*/*.avro")).name.partition("-")[0]
+    (work.folder / "ledger.sqlite").unlink()
+    assert work.backfill(work.write("later.jsonl", 7)) == 0
+    epochs = {one.name.partition("-")[0] for one in work.lake.glob("raw/*/*/*.avro")}
+    assert len(epochs) == 2
+    assert rebuilt(work).backfill(work.lake / "raw") == 1
+    assert "choose one by --epoch, and set another [ledger] path for the other" in capsys.readouterr().err
+    last = Work(work.folder.parent / "third")
+    assert last.backfill(work.lake / "raw", "--epoch", epoch) == 0
+    assert "4 files in" in (out := capsys.readouterr().out)
+    assert "120 events received" in out
+    assert last.backfill(work.lake / "raw", "--epoch", "other") == 2
+    assert f"--epoch other: found {', '.join(sorted(epochs))}, expected objects" in capsys.readouterr().err
 
 
 def test_files_of_both_kinds_at_once(work: Work, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,8 @@ def test_what_is_new_since_a_model(work: Work) -> None:
         (["redshift", "--database", 'a"b'], "--database: found 'a\"b', expected a small letter"),
         (["athena", "--since", "yesterday"], "--since: found 'yesterday', expected a day like 2020-01-01"),
         (["athena", "--since", "20260101"], "--since: found '20260101', expected a day like 2020-01-01"),
+        (["redshift", "--since", "2026-01-01"], "--since: found redshift, expected athena or glue"),
+        (["duckdb", "--tenants", "a,b"], "--tenants: found duckdb, expected athena or glue"),
         (["snowflake"], "invalid choice: 'snowflake'"),
     ],
 )

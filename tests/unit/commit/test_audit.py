@@ -20,7 +20,7 @@ from tailrace.commit.audit_report import Report
 from tailrace.commit.batch import part_of
 from tailrace.commit.plan import lane_key
 from tailrace.nouns import Identity
-from tailrace.settings import Kcl, Lake, Ledger, Settings
+from tailrace.settings import Lake, Ledger, Settings
 from tailrace.sinks.lake.read import LakeReader
 
 
@@ -320,15 +320,6 @@ def test_the_command_speaks_json(lake: SmallLake, capsys: pytest.CaptureFixture[
         (179, 161, 18),
         (75, 67, 8),
     ]
-
-
-def test_the_command_answers_2_for_an_application_that_never_ran(
-    lake: SmallLake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    args = arguments(lake)
-    args.settings = Settings(lake=args.settings.lake, ledger=args.settings.ledger, kcl=Kcl(application="other"))
-    assert command.run(args) == 2
-    assert "no application `other`" in capsys.readouterr().err
 
 
 def expire(lake: SmallLake) -> list[Path]:

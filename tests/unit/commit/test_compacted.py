@@ -8,7 +8,17 @@ import pytest
 
 from support.memory_ports import MemoryPlace
 from tailrace.commit.committed import CommitFileError, StoredObject
-from tailrace.commit.compacted import Compaction, View, Whole, decode_fold, encode, encode_fold, table_view
+from tailrace.commit.compacted import (
+    Compaction,
+    View,
+    Whole,
+    decode_fold,
+    encode,
+    encode_fold,
+    read_file,
+    table_view,
+    wrong_folds,
+)
 from tailrace.commit.compaction import Input, TableItem, file_name, fold_name
 from tailrace.commit.ledger import BytesBody
 
@@ -96,7 +106,20 @@ def test_a_reader_opens_the_fold_and_the_files_after_it_and_all_files_without_it
         table_view(place, "e", TABLE, item)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", encode_fold(View().fold("e", TABLE, 1))[:-9]])
+FOLD = encode_fold(View().fold("e", TABLE, 1))
+
+
+def test_what_is_no_file_of_a_compaction_is_told_by_its_name() -> None:
+    place = MemoryPlace()
+    for name in (file_name("e", TABLE, 1), fold_name("e", TABLE, 1)):
+        assert place.create(name, BytesBody(b"{}"), {})
+    with pytest.raises(CommitFileError, match=r"^_compactions/e/.+/0000000001\.json: no file of a compaction: "):
+        read_file(place, "e", TABLE, 1)
+    (said,) = wrong_folds(place, "e", {TABLE: TableItem(chain=1, swept=1, folded=1)}, Whole())
+    assert said.startswith(f"{fold_name('e', TABLE, 1)}: no fold of compactions: ")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", FOLD[:-9], FOLD[:10] + b"\xff" + FOLD[11:]])
 def test_what_is_no_fold_is_told(data: bytes) -> None:
     with pytest.raises(CommitFileError, match="no fold"):
         decode_fold(data)

@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +22,7 @@ from tailrace.sinks.hot.options import column_of
 AHEAD_MAX_US: Final = 3600 * 1_000_000
 SUM_MAX: Final = 1e18  # with nine decimals, ten billion of them still have 38 digits
 NUMBER_MAX, NUMBER_MIN = 9.9e125, 1e-130  # what DynamoDB holds
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 _TIME: Final = pa.timestamp("us")
 
 
@@ -145,7 +147,7 @@ class Gathered:
     def numbers(self, name: str, *, summed: bool) -> Numbers:
         """Return a column's numbers; of those that are `summed` fewer can be held."""
         if (name, summed) not in self._numbers:
-            found = [_numbers(column(batch, name), batch.num_rows, summed=summed) for batch in self.batches]
+            found = [_numbers(_numbered(batch, name), batch.num_rows, summed=summed) for batch in self.batches]
             self._numbers[name, summed] = Numbers(
                 self._whole([one.ints for one in found], pa.int64()),
                 self._whole([one.floats for one in found], pa.float64()),
@@ -184,16 +186,61 @@ class Gathered:
 
 def column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     """Return a column, or what stands inside one; None where there is no such."""
-    first, *inside = column_of(name).split(".")
+    first, *members = column_of(name).split(".")
     at = batch.schema.get_field_index(first)
     if at < 0:
         return None
+    texts = inside(batch, name, as_text)
+    if texts is not None:
+        return texts
     found = batch.column(at)
-    for member in inside:
+    for member in members:
         if not pa.types.is_struct(found.type) or found.type.get_field_index(member) < 0:
             return None
         found = pc.struct_field(found, member)
     return found
+
+
+def inside(batch: pa.RecordBatch, name: str, of: Callable[[list[Any]], pa.Array]) -> pa.Array | None:
+    """Return what stands inside a column of JSON text, by way of `of`; None where the name leads into no text."""
+    first, *members = column_of(name).split(".")
+    at = batch.schema.get_field_index(first)
+    if at < 0 or not members or not pa.types.is_string(batch.column(at).type):
+        return None
+    return of([_member(text, members) for text in batch.column(at).to_pylist()])
+
+
+def _member(text: str | None, members: Sequence[str]) -> Any:
+    try:
+        found = None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    for member in members:
+        found = found.get(member) if isinstance(found, dict) else None
+    return found
+
+
+def _numbered(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    found = inside(batch, name, as_number)
+    return column(batch, name) if found is None else found
+
+
+def as_number(values: list[Any]) -> pa.Array:
+    """Return whole numbers, or floats; what is neither and not null is no number, and is told as such."""
+    if all(value is None or (type(value) is int and INT_MIN <= value <= INT_MAX) for value in values):
+        return pa.array(values, pa.int64())
+    odd = float("nan")
+    numbers = [None if one is None else float(one) if type(one) in {int, float} else odd for one in values]
+    return pa.array(numbers, pa.float64())
+
+
+def as_text(values: list[Any]) -> pa.Array:
+    """Return scalars as text, null for all else."""
+    texts = [
+        one if isinstance(one, str) else None if isinstance(one, dict | list | None) else orjson.dumps(one).decode()
+        for one in values
+    ]
+    return pa.array(texts, pa.string())
 
 
 def iso(microseconds: pa.Array) -> pa.Array:

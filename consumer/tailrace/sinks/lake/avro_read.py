@@ -150,7 +150,7 @@ def _snappy(packed: bytes) -> bytes:
             break
     try:
         data: bytes = _SNAPPY.decompress(packed[:-SUM_BYTES], size, asbytes=True)
-    except (OSError, pa.ArrowException, MemoryError) as error:
+    except (OSError, pa.ArrowException, MemoryError, OverflowError) as error:
         raise ValueError(f"a block cannot be unpacked: {error}") from None
     if zlib.crc32(data).to_bytes(SUM_BYTES, "big") != packed[-SUM_BYTES:]:
         raise ValueError("a block has another sum than it says")

@@ -94,7 +94,7 @@ class Files:
     @contextmanager
     def _opened(self, one: StoredObject) -> Iterator[pq.ParquetFile]:
         """Open an object for the block. Raises Changed where it is gone, or not what was committed."""
-        expected = f"{one.bytes:,} bytes"
+        expected = f"the {one.bytes:,} bytes that were committed"
         try:
             with self._place.open(one.name) as source:
                 if (length := source.seek(0, 2)) != one.bytes:
@@ -105,10 +105,11 @@ class Files:
                         raise Changed(one.name, f"{file.metadata.num_rows:,} rows", f"{one.rows:,} as committed")
                     yield file
         except FileNotFoundError:
-            there = f"{expected} there: where it is gone for good, `--accept-missing` passes over it"
+            there = f"{expected}: where it is gone for good, `--accept-missing` passes over it"
             raise Changed(one.name, "no object", there, gone=True) from None
         except (ValueError, OSError) as error:
-            raise Changed(one.name, f"no Parquet file: {error}", expected) from error
+            why = " ".join(str(error).split()).rstrip(".")
+            raise Changed(one.name, f"no Parquet file ({why})", expected) from error
         except WorldError:
             head = self._place.head(one.name)
             if head is None or head.length != one.bytes:  # replaced while it was read

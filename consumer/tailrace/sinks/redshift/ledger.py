@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.commit.rules import Already, Refused
 from tailrace.sinks.redshift.plan import Item, from_dict, to_dict
-from tailrace.sinks.redshift.rules import Already, Refused, Verdict
+from tailrace.sinks.redshift.rules import Verdict
 
 Law = Callable[[Item], Verdict]
 

@@ -91,7 +91,7 @@ class Loader:
         self._generation = item.generation
         scanned, seen = None, ""
         try:
-            self._warehouse.run(statements.furnish(aim.schema))
+            self._furnish()
             self._settle_found()
             problems = len(self.summary.problems)
             upto, marks = self._all(list(shards))
@@ -101,6 +101,13 @@ class Loader:
         finally:
             self._leave(scanned, seen)
         return self.summary
+
+    def _furnish(self) -> None:
+        try:
+            self._warehouse.run(statements.furnish(self._aim.schema))
+        except Failed as error:
+            made = f"in the schema {self._aim.schema}, which `tailrace ddl redshift` prints"
+            raise Failed(f"load_ledger could not be made {made}: {error}") from error
 
     def _leave(self, scanned: str | None, seen: str) -> None:
         try:

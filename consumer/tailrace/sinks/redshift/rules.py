@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tailrace.commit.rules import Already, Refused
 from tailrace.sinks.redshift.plan import Item, Load
 
 
@@ -15,16 +16,6 @@ class Next(NamedTuple):
     """Write this item."""
 
     item: Item
-
-
-class Already(NamedTuple):
-    """It is written: go on."""
-
-
-class Refused(NamedTuple):
-    """It must not be written."""
-
-    why: str
 
 
 Verdict = Next | Already | Refused

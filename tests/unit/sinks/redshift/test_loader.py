@@ -256,10 +256,10 @@ def fewer(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lambda data: None, "found no object, expected # bytes"),
+        (lambda data: None, "found no object, expected the # bytes that were committed"),
         (lambda data: data[:-1], "found # bytes, expected # as committed"),
         (lambda data: b"PAR1" + data, "found # bytes, expected # as committed"),
-        (lambda data: bytes(len(data)), "found no Parquet file: "),
+        (lambda data: bytes(len(data)), "found no Parquet file ("),
         (fewer, "found # rows, expected # as committed"),
     ],
     ids=["gone", "cut off", "longer", "of zeros", "of fewer rows"],

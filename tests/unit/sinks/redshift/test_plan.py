@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.commit.committed import StoredObject
+from tailrace.commit.rules import Already, Refused
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.redshift import plan, rules, statements
 from tailrace.sinks.redshift.plan import Item, Load, Pending, Range
@@ -91,7 +92,7 @@ def test_a_lease_keeps_others_out_until_it_is_over() -> None:
     taken = rules.taking(Item(), "one", 1000, 500)
     assert taken == rules.Next(Item(generation=1, holder="one", until_ms=1500))
     assert isinstance(taken, rules.Next)
-    assert isinstance(rules.taking(taken.item, "two", 1499, 500), rules.Refused)
+    assert isinstance(rules.taking(taken.item, "two", 1499, 500), Refused)
     assert isinstance(rules.taking(taken.item, "two", 1499, 500, force=True), rules.Next)
     assert isinstance(rules.taking(taken.item, "two", 1500, 500), rules.Next)
 
@@ -108,7 +109,7 @@ LAWS: dict[str, tuple[Item, Any]] = {
 @pytest.mark.parametrize("law", LAWS)
 def test_a_law_is_written_once_and_by_its_owner_alone(law: str) -> None:
     item, change = LAWS[law]
-    assert change(item, 2) == rules.Refused(rules.LATER)
+    assert change(item, 2) == Refused(rules.LATER)
     written = change(item, 1)
     assert isinstance(written, rules.Next)
-    assert change(written.item, 1) == rules.Already()
+    assert change(written.item, 1) == Already()
