@@ -20,7 +20,6 @@ import boto3
 
 from local.aws import REGION, options
 from local.redshift import Server, Service
-from support import small_lake
 from support.ministack import ministack
 from support.small_lake import EPOCH, PAGE_VIEW, STREAM, commit, records
 from support.struck import forked, program
@@ -106,12 +105,11 @@ def loaded(folder: Path) -> Iterator[Loaded]:
 
 def committed(environ: dict[str, str], run: int) -> None:
     """Commit a plan of each shard: what fits, and what does not."""
-    small_lake.NOON_MS = LAST_YEAR_MS
     url = environ["TAILRACE_AWS_S3_ENDPOINT"]
     place = S3Place.connect(BUCKET, "events", region=REGION, endpoint=url)
     ledger = DynamoLedger.connect(TABLE, region=REGION, endpoint=url)
-    commit("shard-0", ledger, place, [records(run * 10 + 1, GOOD)])
-    commit("shard-1", ledger, place, [records(10_000 + run * 10 + 1, WIDE)])
+    commit("shard-0", ledger, place, [records(run * 10 + 1, GOOD, begin_ms=LAST_YEAR_MS)])
+    commit("shard-1", ledger, place, [records(10_000 + run * 10 + 1, WIDE, begin_ms=LAST_YEAR_MS)])
 
 
 def _sweep() -> int:

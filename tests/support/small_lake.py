@@ -57,9 +57,9 @@ QUARANTINE = Table(
 TABLES = {table.name: table for table in (PAGE_VIEW, QUARANTINE)}
 
 
-def records(first: int, count: int, *, step_ms: int = 1000) -> list[Record]:
+def records(first: int, count: int, *, step_ms: int = 1000, begin_ms: int = NOON_MS) -> list[Record]:
     """Return records with sequence numbers from `first` on."""
-    return [Record(b"x", str(n), 0, NOON_MS + (n - first) * step_ms) for n in range(first, first + count)]
+    return [Record(b"x", str(n), 0, begin_ms + (n - first) * step_ms) for n in range(first, first + count)]
 
 
 def outcome(shard: str, made: Sequence[Record], *, bad_every: int = 10) -> Outcome:
