@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,8 @@ from typing import Any
 import boto3
 
 from local.aws import REGION, options
-from support.engine import Engine, Stage, stage
-from tailrace.commit.committed import epoch_of, lanes_of
-from tailrace.commit.plan import Item
-from tailrace.commit.stores import ledger_of
+from support.beside import items, killed_in_the_middle, received
+from support.engine import Stage, stage
 from tailrace.nouns import mark
 
 NOTE_EVERY = 20
@@ -63,33 +59,6 @@ class Queues:
         while messages := self._sqs.receive_message(**hide).get("Messages", []):
             found.update(json.loads(one["Body"])["row_id"] for one in messages)
         return found
-
-
-def items(world: Stage, lane: str) -> dict[str, Item]:
-    """Return a lane's items by shard."""
-    settings = world.settings()
-    ledger = ledger_of(settings, file_run=False)
-    epoch = epoch_of(ledger, settings.kcl.application) or ""
-    return {shard.identity.shard: shard.item for _, shard in lanes_of(ledger, epoch, settings.stream.name, lane)}
-
-
-def received(world: Stage, lane: str) -> int:
-    return sum(item.totals.received for item in items(world, lane).values())
-
-
-def killed_in_the_middle(world: Stage, engine: Engine, lane: str) -> None:
-    """Kill the children while a plan of the lane is open: they stand still while the ledger is read."""
-
-    def struck() -> bool:
-        children = engine.children()
-        for pid in children:
-            os.kill(pid, signal.SIGSTOP)
-        opened = [item.plan for item in items(world, lane).values() if item.plan is not None]
-        for pid in children:
-            os.kill(pid, signal.SIGKILL if opened else signal.SIGCONT)
-        return bool(opened)
-
-    engine.until("a plan of the lane to be open", struck)
 
 
 def test_destinations_agree_with_the_lake_through_kills_pauses_and_new_routes(tmp_path: Path) -> None:
