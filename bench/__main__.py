@@ -1,13 +1,20 @@
-"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes]`."""
+"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes] [compaction] [archive] [layout]`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from bench import engine, pipeline, shapes
+from bench import archive, compaction, engine, layout, pipeline, shapes
 
-BENCHES: dict[str, Callable[[], object]] = {"pipeline": pipeline.main, "engine": engine.main, "shapes": shapes.main}
+BENCHES: dict[str, Callable[[], object]] = {
+    "pipeline": pipeline.main,
+    "engine": engine.main,
+    "shapes": shapes.main,
+    "compaction": compaction.main,
+    "archive": archive.main,
+    "layout": layout.main,
+}
 
 if __name__ == "__main__":
     unknown = set(sys.argv[1:]) - set(BENCHES)

@@ -47,7 +47,7 @@ class Bench:
         self._pipeline = Pipeline(variant.contract, book, settings.Limits(), IDENTITY, Treatment(enrichers=steps))
         self._sink = LakeSink.of(settings.Lake(), book.tables(), book.envelope)
         self._chunks = [
-            [_record(body, at) for at, body in enumerate(variant.bodies[start : start + RECORDS_A_LINE], start)]
+            [record(body, at) for at, body in enumerate(variant.bodies[start : start + RECORDS_A_LINE], start)]
             for start in range(0, len(variant.bodies), RECORDS_A_LINE)
         ]
         self.name, self.count = variant.name, len(variant.bodies)
@@ -76,7 +76,7 @@ def _no_file(uri: str) -> bytes:
     raise FileNotFoundError(uri)
 
 
-def _record(body: bytes, at: int) -> Record:
+def record(body: bytes, at: int) -> Record:
     return Record(body, str(FIRST_SEQUENCE + 17 * at), 0, START_MS + at * 20)
 
 

@@ -5,6 +5,7 @@ Nothing stays behind: all processes end with this one, also on Ctrl-C, and so do
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, roundtrip
+from local import aws, compaction, dropped, formats, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -27,7 +28,7 @@ from local.send import NotSentError, send
 from local.standins import start_ministack
 from local.traffic import parcels
 from local.watch import Tally, watch
-from tailrace import settings as tailrace_settings
+from tailrace import settings_load
 from tailrace.commit.ports import WorldDenied, WorldError
 
 EVENTS = 20_000
@@ -94,7 +95,10 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
-        ok = day and back and live
+        dropped_in = dropped.play(self.screen, world, file)
+        compacted = compaction.play(self.screen, file, self.folder)
+        loaded = self._load(world, file)
+        ok = day and back and live and dropped_in and compacted and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -127,14 +131,16 @@ class _Demo:
         self.screen.phase(f"Meanwhile, a file: tailrace backfill {DAY.relative_to(aws.ROOT)}")
         own = self.folder / "day.toml"
         text = file.read_text()
-        loaded = tailrace_settings.load(str(file), {})
-        own.write_text(text.replace(loaded.lake.uri, str(self.folder / "day")))
+        loaded = settings_load.load(str(file), {})
+        lake_uri = f'"{loaded.lake.uri}"'
+        own.write_text(text.replace(lake_uri, f'{json.dumps(str(self.folder / "day"))}\navro = ["*"]'))
         status, said = run_command(own, "backfill", str(DAY))
         self.screen.quote(said)
         if status:
             self.screen.bad(f"backfill ended with status {status}")
             return False
-        lake = Lake.fetch(tailrace_settings.load(str(own), {}), self.folder / "day-read", file_run=True)
+        settings = settings_load.load(str(own), {})
+        lake = Lake.fetch(settings, self.folder / "day-read", file_run=True)
         stored, rejected, lines = len(lake.positions()), len(lake.rejected()), len(DAY.read_bytes().splitlines())
         self.screen.say(
             f"{stored:,} rows in {lake.objects} Parquet files; {rejected} events in quarantine, most of them for"
@@ -142,7 +148,14 @@ class _Demo:
         self._reasons(lake.reasons(3))
         if stored + rejected != lines:
             self.screen.bad(f"The file has {lines:,} lines.")
-        return stored + rejected == lines
+        twins = formats.compared(settings)
+        self.screen.say(
+            f"This once in Avro, too: {twins.pairs} files, read back by fastavro, held against Parquet's {twins.rows:,}"
+            f" rows one by one: {f'{len(twins.differing)} files differ' if twins.differing else 'all are equal'}."
+        )
+        for name in twins.differing[:REASONS_SHOWN]:
+            self.screen.bad(name)
+        return stored + rejected == lines == twins.rows and not twins.differing
 
     def _traffic(self, world: aws.World, consumer: Consumer) -> Tally:
         self.screen.phase("Traffic through the real daemon")
@@ -170,7 +183,7 @@ class _Demo:
     def _read_back(self, file: Path, tally: Tally) -> bool:
         screen = self.screen
         screen.phase("Read back with DuckDB")
-        lake = Lake.fetch(tailrace_settings.load(str(file), {}), self.folder / "read")
+        lake = Lake.fetch(settings_load.load(str(file), {}), self.folder / "read")
         screen.say(f"{lake.objects} Parquet objects, {lake.bytes / 1e6:.1f} MB. Events stored, by type and tenant:")
         self._totals(lake.totals())
         screen.say("What was read from them besides, the commonest:")
@@ -198,6 +211,12 @@ class _Demo:
             screen.good("Each by its position in the stream: none missing, none twice, the broken ones rejected.")
             screen.good("The mended ones under their own event_id, each once, though they were sent twice.")
         return account.holds and found == 0 and audit == 0
+
+    def _load(self, world: aws.World, file: Path) -> bool:
+        lake = Lake.fetch(settings_load.load(str(file), {}), self.folder / "loaded")
+        return warehouse.play(
+            self.screen, world, file, len(lake.positions()) + len(lake.mended()), len(lake.rejected())
+        )
 
     def _totals(self, totals: Sequence[tuple[str, str, int]]) -> None:
         table: defaultdict[str, dict[str, int]] = defaultdict(dict)

@@ -12,7 +12,8 @@ import duckdb
 
 from local.send import Sent
 from local.traffic import Made
-from tailrace.commit.committed import QUARANTINE, CommitFile, commits_of, epoch_of, shards_of, told_once
+from tailrace.commit.committed import ARCHIVE, QUARANTINE, CommitFile, commits_of, epoch_of, shards_of, told_once
+from tailrace.commit.compacted import view_of
 from tailrace.commit.stores import ledger_of
 from tailrace.settings import Settings
 from tailrace.sinks.lake.places import place_of
@@ -65,17 +66,20 @@ class Lake:
         epoch = epoch_of(ledger, settings.kcl.application) or ""
         files: defaultdict[str, list[str]] = defaultdict(list)
         size = 0
+        view = view_of(ledger, place, epoch)
+        live = list(told_once(stored for _, stored in view.outputs()))
         for shard in shards_of(ledger, epoch, "" if file_run else settings.stream.name):
             for chain, commit in commits_of(place, shard):
                 if not isinstance(commit, CommitFile):
                     raise FileNotFoundError(f"the commit file of {shard.identity.shard}, chain {chain}: {commit}")
-                for stored in told_once(commit.objects):
-                    data = place.read(stored.name)
-                    size += len(data)
-                    target = folder / stored.name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(data)
-                    files[stored.table].append(str(target))
+                live += told_once(view.live(one for one in commit.objects if one.table != ARCHIVE))
+        for stored in live:
+            data = place.read(stored.name)
+            size += len(data)
+            target = folder / stored.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            files[stored.table].append(str(target))
         return cls(files, size)
 
     def positions(self) -> list[tuple[str, str]]:

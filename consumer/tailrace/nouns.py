@@ -127,3 +127,4 @@ class Outcome(NamedTuple):
     stored_by_type: Counter[str]
     filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events
     repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those filtered for what came before
+    archived: int = 0  # records kept as they came, as rows of a table of their own; no part of the sum

@@ -1,20 +1,14 @@
-"""The settings: one typed object. Rule: nothing else reads the environment or the settings file.
+"""The settings: one typed object. Rule: each key has a type and a default here, and what it means elsewhere.
 
-Order: defaults here, then `properties/tailrace.toml` (or --config), then `TAILRACE_<SECTION>_<KEY>` variables.
 Every key stands, with a comment, in `properties/reference.toml`; a test holds the two together.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 import msgspec
-
-from tailrace.settings_checks import CHECKS
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -39,6 +33,8 @@ class Aws(Section, frozen=True):
     kinesis_endpoint: str = ""
     dynamodb_endpoint: str = ""
     s3_endpoint: str = ""
+    sqs_endpoint: str = ""
+    redshift_endpoint: str = ""  # of the Data API
 
 
 class Kcl(Section, frozen=True):
@@ -156,14 +152,40 @@ class Lake(Section, frozen=True):
     parquet: tuple[str, ...] = ("*",)  # tables whose rows go to Parquet files; `*` stands for any characters
     avro: tuple[str, ...] = ()  # tables whose rows go to Avro files; in both lists: to both
     avro_codec: Literal["snappy", "deflate", "none"] = "snappy"
+    raw: Literal["", "avro"] = ""  # every record as it came, beside the rows; empty: no archive
     tenant_partition: bool = False
     row_group_rows: int = 50_000
     past_days: int = 30  # older events go by arrival time, marked; 0: no limit
     future_hours: int = 1  # events further ahead go by arrival time, marked
+    late_hours: int = 0  # events older than that at arrival go by arrival time, marked; 0: by their own
     spool_memory_mb: int = 64  # bytes of closed row groups kept in memory; more go to disk
     upload_threads: int = 4
     encryption: Literal["", "AES256", "aws:kms"] = ""  # asked of S3 for every object; empty: the bucket's own
     kms_key: str = ""  # with aws:kms; empty: the account's
+
+
+class Csv(Section, frozen=True):
+    """How files of CSV become events."""
+
+    delimiter: str = ","  # "tab" is one too; files that end in .tsv always have it
+    quote: str = '"'  # empty: no cell is quoted
+    escape: str = ""  # a character before one that is to be taken as it is; quotes may be doubled besides
+    encoding: Literal["utf-8", "latin-1", "windows-1252"] = "utf-8"
+    header: bool = True  # the first row names the columns
+    columns: tuple[str, ...] = ()  # column=member:kind; text, integer, number, boolean, json, drop
+    others: Literal["keep", "drop"] = "keep"  # columns that are not listed
+    required: tuple[str, ...] = ()  # columns that a file must have, with a value in each row
+    nulls: tuple[str, ...] = ()  # words of cells that stand for nothing, as empty ones do
+    event_types: tuple[str, ...] = ()  # pattern=event type, by file name; the first that fits
+
+
+class Drops(Section, frozen=True):
+    """Files dropped on S3, told by a queue."""
+
+    queue: str = ""  # the URL of an SQS queue of S3 event messages
+    archive: str = ""  # s3://bucket/prefix where files go when they are stored; empty: they stay
+    visibility_s: int = 120  # how long a message is kept from others; extended while its files are worked on
+    wait_s: int = 10  # of one long poll
 
 
 class Flush(Section, frozen=True):
@@ -180,6 +202,22 @@ class Ledger(Section, frozen=True):
 
     table: str = "tailrace-ledger"
     path: str = ".tailrace/ledger.sqlite"  # file runs only
+
+
+class Redshift(Section, frozen=True):
+    """The warehouse that `tailrace load` fills."""
+
+    workgroup: str = ""  # of Redshift Serverless; else:
+    cluster: str = ""
+    db_user: str = ""  # with a cluster; empty: from the caller's own identity
+    secret_arn: str = ""
+    database: str = "dev"
+    schema: str = "tailrace"
+    iam_role: str = ""  # with which COPY reads the lake; empty: the warehouse's default
+    tables: tuple[str, ...] = ("*",)  # of the lake; `*` stands for any characters
+    load_bytes: int = 4 * 1024 * MIB  # of files in one transaction, about
+    lease_s: float = 300.0  # a loader that was killed keeps others waiting so long
+    timeout_s: float = 3600.0  # for a transaction; then the next run sees what became of it
 
 
 class World(Section, frozen=True):
@@ -220,38 +258,20 @@ class Settings(Section, frozen=True):
     refresh: Refresh = Refresh()
     lake: Lake = Lake()
     flush: Flush = Flush()
+    csv: Csv = Csv()
+    drops: Drops = Drops()
     ledger: Ledger = Ledger()
+    redshift: Redshift = Redshift()
     world: World = World()
     serve: Serve = Serve()
     logs: Logs = Logs()
 
 
 DEFAULT_PATH = "properties/tailrace.toml"
-PREFIX = "TAILRACE_"
-SECTIONS: Mapping[str, type[Section]] = get_type_hints(Settings)
 
 
 class SettingsError(Exception):
     """A setting that cannot be used; one line: where it stands, its key, what was found and what was expected."""
-
-
-def load(path: str | None, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a file (None: the defaults) with the variables of `environ` laid over them.
-
-    Raises SettingsError for a file that cannot be read, and for anything unknown or unusable in it or in `environ`.
-    """
-    found: dict[str, dict[str, object]] = {}
-    sources: dict[tuple[str, str], str] = {}
-    for section, key, value in _file_values(path) if path else ():
-        found.setdefault(section, {})[key] = _typed(f"{path}: [{section}] {key}", SECTIONS[section], key, value)
-        sources[section, key] = f"{path}: [{section}] {key}"
-    for name, section, key, text in _variables(environ):
-        value = _typed(name, SECTIONS[section], key, _from_text(_hints(SECTIONS[section])[key], text))
-        found.setdefault(section, {})[key] = value
-        sources[section, key] = name
-    settings = Settings(**{name: SECTIONS[name](**keys) for name, keys in found.items()})  # type: ignore[arg-type]
-    _check(settings, sources)
-    return settings
 
 
 def dump(settings: Settings) -> bytes:
@@ -262,102 +282,3 @@ def dump(settings: Settings) -> bytes:
 def load_resolved(path: str | Path) -> Settings:
     """Return the settings that `dump` wrote to a file."""
     return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
-
-
-def _hints(section: type[Section]) -> dict[str, Any]:
-    return get_type_hints(section)
-
-
-def _file_values(path: str) -> list[tuple[str, str, object]]:
-    try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: no TOML: {error}") from None
-    values = []
-    for section, table in document.items():
-        if section not in SECTIONS:
-            raise SettingsError(f"{path}: [{section}] is no section{_nearest(section, SECTIONS, '[{}]')}")
-        if not isinstance(table, dict):
-            raise SettingsError(f"{path}: [{section}]: expected a section, found {_shown(table)}")
-        for key, value in table.items():
-            if key not in _hints(SECTIONS[section]):
-                near = _nearest(key, _hints(SECTIONS[section]))
-                raise SettingsError(f"{path}: [{section}] {key} is no setting{near}")
-            values.append((section, key, value))
-    return values
-
-
-def _variables(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
-    known = {
-        f"{PREFIX}{section}_{key}".upper(): (section, key) for section, kind in SECTIONS.items() for key in _hints(kind)
-    }
-    values = []
-    for name in sorted(environ):
-        if not name.startswith(PREFIX):
-            continue
-        if name not in known:
-            raise SettingsError(f"{name} (a variable) is no setting{_nearest(name, known)}")
-        values.append((name, *known[name], environ[name]))
-    return values
-
-
-def _nearest(word: str, known: Mapping[str, object], form: str = "{}") -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {form.format(close[0])}?)" if close else ""
-
-
-def _from_text(kind: Any, text: str) -> object:
-    """Return what a variable's text stands for; text that does not fit is left for the type check to refuse."""
-    text = text.strip()
-    if get_origin(kind) is tuple:
-        return [part.strip() for part in text.split(",")] if text else []
-    if kind is bool:
-        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _typed(where: str, section: type[Section], key: str, value: object) -> object:
-    kind = _hints(section)[key]
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        raise SettingsError(f"{where}: expected {_expected(kind)}, found {_shown(value)}") from None
-
-
-def _expected(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(_shown(choice) for choice in get_args(kind))
-    if get_origin(kind) is tuple:
-        return "a list of text"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
-
-
-def _shown(value: object) -> str:
-    return msgspec.json.encode(value).decode() if isinstance(value, str | bool | list | tuple) else str(value)
-
-
-def _check(settings: Settings, sources: Mapping[tuple[str, str], str]) -> None:
-    for name, (good, expected) in CHECKS.items():
-        section, key = name.split(".")
-        value = getattr(getattr(settings, section), key)
-        if not good(value):
-            where = sources.get((section, key), f"[{section}] {key}")
-            raise SettingsError(f"{where}: expected {expected}, found {_shown(value)}")
-    if settings.lake.codec == "gzip" and settings.lake.codec_level > 9:  # gzip's own bound
-        where = sources.get(("lake", "codec_level"), "[lake] codec_level")
-        raise SettingsError(f"{where}: expected 1 to 9 with codec gzip, found {settings.lake.codec_level}")
-    if settings.lake.kms_key and settings.lake.encryption != "aws:kms":
-        where = sources.get(("lake", "kms_key"), "[lake] kms_key")
-        raise SettingsError(
-            f"{where}: expected [lake] encryption aws:kms with it, found {_shown(settings.lake.encryption)}"
-        )
-    if settings.lake.encryption and settings.lake.uri and not settings.lake.uri.startswith("s3://"):
-        where = sources.get(("lake", "encryption"), "[lake] encryption")
-        raise SettingsError(f"{where}: S3 alone encrypts, but [lake] uri is {settings.lake.uri}: expected nothing")

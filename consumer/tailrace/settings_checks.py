@@ -14,11 +14,17 @@ _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,237}")  # KCL appends up to 18 characters
 _TABLE_PATTERN = re.compile(r"[A-Za-z0-9_./*-]+")
 _ENDPOINT = re.compile(r"https?://[^/\s?#]+/?")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_COLUMN = re.compile(r"[^=]+(=[^=:]*(:(text|integer|number|boolean|json|drop))?)?")
 _OPTION = re.compile(r"[^.=\s]+\.[^=\s]+=.*", re.DOTALL)
 _PATH_KEYS = (
     "schema_version", "event_id", "event_time", "tenant", "user_id", "session_id", "user_agent", "url", "referer", "ip",
     "entities", "batch", "payload",
 )  # fmt: skip
+_WORKGROUP = re.compile(r"[a-z0-9-]{3,63}")
+_CLUSTER = re.compile(r"(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+(,arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)*")
+_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/+[^/].*")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
@@ -55,6 +61,7 @@ _TABLES: Check = (
     lambda tables: all(_TABLE_PATTERN.fullmatch(one) for one in tables),
     "tables, like page_view/v1, quarantine or page_view/*",
 )
+_MARK: Check = (lambda text: len(text) <= 1 and text not in {"\n", "\r"}, "one character, or nothing")
 _PLAIN: Check = (lambda text: text.isprintable(), "printable characters")
 
 CHECKS: Mapping[str, Check] = {
@@ -65,6 +72,8 @@ CHECKS: Mapping[str, Check] = {
     "aws.kinesis_endpoint": _ENDPOINTS,
     "aws.dynamodb_endpoint": _ENDPOINTS,
     "aws.s3_endpoint": _ENDPOINTS,
+    "aws.sqs_endpoint": _ENDPOINTS,
+    "aws.redshift_endpoint": _ENDPOINTS,
     "kcl.application": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "kcl.worker_id": _PLAIN,
     "kcl.max_records": _between(1, 10_000),
@@ -101,14 +110,47 @@ CHECKS: Mapping[str, Check] = {
     "lake.row_group_rows": _between(1),
     "lake.past_days": _between(0),
     "lake.future_hours": _between(0),
+    "lake.late_hours": _between(0),
     "lake.spool_memory_mb": _between(1),
     "lake.upload_threads": _between(1, 64),
     "flush.rows": _between(1),
     "flush.bytes": _between(1),
     "flush.age_s": _MORE_THAN_0,
     "flush.objects": _between(1),
+    "csv.delimiter": (
+        lambda text: text == "tab" or (len(text) == 1 and text not in {"\n", "\r"}),
+        "one character, or tab",
+    ),
+    "csv.quote": _MARK,
+    "csv.escape": _MARK,
+    "csv.columns": (
+        lambda columns: all(
+            _COLUMN.fullmatch(one) and _paths_are_good((one.partition("=")[2].partition(":")[0] or "member",))
+            for one in columns
+        ),
+        "column, column=member or column=member:kind; kinds: text, integer, number, boolean, json, drop",
+    ),
+    "csv.event_types": (lambda types: all(re.fullmatch(r"[^=]+=.+", one) for one in types), "pattern=event type"),
+    "drops.queue": (lambda text: not text or bool(re.fullmatch(r"https?://[^/\s]+/\S+", text)), "a queue's URL"),
+    "drops.archive": (lambda text: not text or _FOLDER.fullmatch(text) is not None, "s3://bucket/prefix"),
+    "drops.visibility_s": _between(5, 43_200),
+    "drops.wait_s": _between(0, 20),
     "ledger.table": (lambda text: bool(_TABLE.fullmatch(text)), "3 to 237 of A-Z a-z 0-9 _ . -"),
     "ledger.path": (lambda text: bool(text.strip()), "a file"),
+    "redshift.workgroup": (lambda text: not text or bool(_WORKGROUP.fullmatch(text)), "3 to 63 of a-z 0-9 -"),
+    "redshift.cluster": (lambda text: not text or bool(_CLUSTER.fullmatch(text)), "1 to 63 of a-z 0-9 -"),
+    "redshift.db_user": _PLAIN,
+    "redshift.secret_arn": _PLAIN,
+    "redshift.database": (lambda text: bool(text.strip()) and text.isprintable(), "the name of a database"),
+    "redshift.schema": (
+        lambda text: bool(_SCHEMA.fullmatch(text)),
+        "a small letter, then small letters, digits, underscores",
+    ),
+    "redshift.iam_role": (lambda text: not text or bool(_ROLE.fullmatch(text)), "arn:aws:iam::<account>:role/<name>"),
+    "redshift.tables": _TABLES,
+    "redshift.load_bytes": _between(1),
+    "redshift.lease_s": _MORE_THAN_0,
+    "redshift.timeout_s": _MORE_THAN_0,
     "world.patience_s": _MORE_THAN_0,
     "serve.host": (lambda text: bool(text.strip()), "a host name or an address"),
     "serve.port": _between(0, 65_535),

@@ -76,6 +76,16 @@ class Shard:
         """Mark up to which every lane has committed."""
         return min(lane.watermark for lane in self._lanes)
 
+    @property
+    def generation(self) -> int:
+        """How often it was taken over by now."""
+        return max(lane.generation for lane in self._lanes)
+
+    @property
+    def planned(self) -> str:
+        """Mark up to which a lane has committed, or a plan that was found open ends."""
+        return max(max(lane.watermark, lane.forced) for lane in self._lanes)
+
     def add(self, records: Sequence[Record]) -> None:
         """Process records and hand them to the lanes. Waits where a lane is full."""
         if not records:

@@ -19,7 +19,9 @@ from tailrace.edition import Edition
 from tailrace.nouns import Identity
 from tailrace.ops.clock import Clock
 from tailrace.repeats import Repeats
+from tailrace.rows.archive import Archiving
 from tailrace.rows.pipeline import Pipeline
+from tailrace.schema.book import ARCHIVE
 from tailrace.settings import Settings
 from tailrace.shard import Shard
 from tailrace.sinks.lake.filling import LakeSink
@@ -39,10 +41,12 @@ def shard_of(
     alive: Callable[[], None],
     event_time_window: bool = True,
     claims: Claims | None = None,
+    origin: Identity | None = None,
 ) -> Shard:
     """Build one shard: its pipeline and its lanes. Nothing is touched before `open`.
 
-    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone.
+    `claims` tell what came before in other plans; None: de-duplication looks within a plan alone. `origin`: the shard
+    that records of an archive came from first, by which their rows are known.
     """
     rng = random.Random()  # noqa: S311 - jitter between retries
     flush = settings.flush
@@ -57,7 +61,7 @@ def shard_of(
         place,
         _lake(settings, edition, event_time_window=event_time_window),
         FlushLimits(flush.rows, flush.bytes, int(flush.age_s * 1000), flush.objects),
-        digests=edition.digests,
+        digests=_digests(settings, edition),
         patience=patience,
         say=say,
         alive=alive,
@@ -72,24 +76,33 @@ def shard_of(
         patience=patience,
         say=say,
     )
-    pipeline = _pipeline(settings, identity, edition)
+    pipeline = _pipeline(settings, origin or identity, edition)
     return Shard(pipeline, [lane], lambda: int(clock.monotonic() * 1000), say, repeats)
 
 
 def adopt(shard: Shard, settings: Settings, identity: Identity, edition: Edition) -> bool:
     """Have a shard go on under another edition, after all it has in hand. False where that must wait."""
-    return shard.adopt(_pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}, edition.digests)
+    pipeline, sinks = _pipeline(settings, identity, edition), {LAKE: _lake(settings, edition)}
+    return shard.adopt(pipeline, sinks, _digests(settings, edition))
 
 
-def _pipeline(settings: Settings, identity: Identity, edition: Edition) -> Pipeline:
-    return Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
+def _pipeline(settings: Settings, identity: Identity, edition: Edition) -> Pipeline | Archiving:
+    pipeline = Pipeline(settings.contract, edition.book, settings.limits, identity, edition.treatment)
+    return Archiving(pipeline, identity) if settings.lake.raw else pipeline
+
+
+def _digests(settings: Settings, edition: Edition) -> tuple[tuple[str, str], ...]:
+    """Return what a plan says it was made under: the edition, and whether its records are archived."""
+    raw = settings.lake.raw
+    return tuple(sorted((*edition.digests, (ARCHIVE.name, raw)))) if raw else edition.digests
 
 
 def _lake(settings: Settings, edition: Edition, *, event_time_window: bool = True) -> LakeSink:
     lake = settings.lake
     if not event_time_window:
-        lake = msgspec.structs.replace(lake, past_days=0, future_hours=EVER_HOURS)
-    return LakeSink.of(lake, edition.book.tables(), edition.book.envelope)
+        lake = msgspec.structs.replace(lake, past_days=0, late_hours=0, future_hours=EVER_HOURS)
+    tables = {**edition.book.tables(), ARCHIVE.name: ARCHIVE}
+    return LakeSink.of(lake, tables, edition.book.envelope)
 
 
 def tune() -> None:

@@ -11,6 +11,7 @@ from tailrace.commit.plan import Plan
 from tailrace.sinks.lake.places import place_of
 
 SHARDS = 2
+ARCHIVE_ON = {"TAILRACE_LAKE_RAW": "avro"}  # the audit at the end holds it against the plans, too
 
 
 def open_plans(world: Stage) -> dict[str, Plan]:
@@ -46,11 +47,11 @@ def test_open_plans_are_taken_over_from_killed_owners(tmp_path: Path) -> None:
         world.set(flush_age_s=1, lines={"shutdown_grace_s": "shutdown_grace_s = 6"})
         world.send(1500, seed=1)
         world.gate.close()
-        with world.engine() as engine:
+        with world.engine(**ARCHIVE_ON) as engine:
             child_killed(world, engine)
             jvm_killed(world, engine)
             supervisor_killed(world, engine)
-        with world.engine() as engine:
+        with world.engine(**ARCHIVE_ON) as engine:
             plans = open_plans(world)
             assert len(plans) == SHARDS
             world.gate.open()
@@ -60,6 +61,7 @@ def test_open_plans_are_taken_over_from_killed_owners(tmp_path: Path) -> None:
             assert engine.drain() == 0
         world.assert_each_event_once()
         world.assert_checkpoints_are_watermarks()
+        assert sum(item.totals.archived for item in world.items().values()) == world.records_sent()
 
 
 def child_killed(world: Stage, engine: Engine) -> None:

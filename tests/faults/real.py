@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from faults.simulation import PATIENCE_S, Kind, Scenery
 from support.pipelines import SCHEMAS
 from support.simulated_world import IDENTITY, Process
+from tailrace.commit.committed import ARCHIVE
 from tailrace.commit.ports import Place
 from tailrace.edition import Edition
 from tailrace.rows.treatment import Treatment
@@ -36,12 +39,14 @@ EDITION = Edition(BOOK, Treatment(), (("book", BOOK.digest),))
 def real_shard(process: Process, scenery: Scenery, edition: Edition = EDITION) -> Shard:
     """Return a shard whose version of the code files tenants apart, or does not."""
     formats = scenery.formats[process.number % len(scenery.formats)]
+    archive: Any = scenery.archive[process.number % len(scenery.archive)]
     settings = Settings(
         contract=CONTRACT,
         limits=Limits(),
         lake=Lake(
             parquet=() if formats == "avro" else ("*",),
             avro=() if formats == "parquet" else ("*",),
+            raw=archive,
             tenant_partition=scenery.partitions[process.number % len(scenery.partitions)] > 1,
             row_group_rows=3,
             upload_threads=scenery.uploads,
@@ -64,8 +69,8 @@ def real_shard(process: Process, scenery: Scenery, edition: Edition = EDITION) -
 
 
 def rows(place: Place, name: str) -> list[str]:
-    """Return the rows of an object: table or stage, row id and position."""
-    if READER.rows(place, name) == 0:
+    """Return the rows of an object: table or stage, row id and position. The archive's are none of these."""
+    if table_of(name) == ARCHIVE or READER.rows(place, name) == 0:
         return []
     contents = READER.contents(place, name)
     stage = name.partition("/stage=")[2].partition("/")[0] or table_of(name)

@@ -36,6 +36,7 @@ def died_often(world: World) -> None:
 
 
 FORMATS = Scenery(datas=real.DATAS[:4], rows=9, partitions=(1,), formats=("both", "avro"), uploads=1)
+ARCHIVED = Scenery(datas=(real.DATAS[0], real.DATAS[6], real.DATAS[4]), rows=9, partitions=(1,), uploads=1)
 MIXED = Scenery(datas=(b"1", b"2", b"bad", b"1", b"3", b"1"), rows=4)
 LARGE = MIXED._replace(pad=70_000)
 PLANNED = Happened("swap.prepare", 1, "kill after")
@@ -63,6 +64,12 @@ SCENES = {
     "events come again": Scene(REPEATED, kind=real.REAL),
     "events come again, and a plan is open": Scene(REPEATED, (PLANNED,), kind=real.REAL),
     "a plan of two formats is open, and the heir's settings name one": Scene(FORMATS, (PLANNED,), kind=real.REAL),
+    "a plan with an archive is open, and the heir's settings want none": Scene(
+        ARCHIVED._replace(archive=("avro", "")), (PLANNED,), kind=real.REAL
+    ),
+    "a plan is open, and the heir's settings want an archive": Scene(
+        ARCHIVED._replace(archive=("", "avro")), (PLANNED,), kind=real.REAL
+    ),
     "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
     "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),
 }

@@ -14,7 +14,8 @@ from support.simulated_daemon import Manner, SimulatedDaemon
 from support.simulated_threads import Killed, Task
 from support.simulated_world import EFFECTS, IDENTITY, LANE, Process, Strike, World, committed
 from tailrace.cli.resolve import decide
-from tailrace.commit.audit import Reader, audit
+from tailrace.commit.audit import audit
+from tailrace.commit.audit_compacted import Reader
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
@@ -43,6 +44,7 @@ class Scenery(NamedTuple):
     age_ms: int = 5_000
     partitions: tuple[int, ...] = (2, 3)  # of each process's version of the code, in turn
     formats: tuple[str, ...] = ("parquet",)  # of each process's settings, in turn; or avro, both; real shards alone
+    archive: tuple[str, ...] = ("",)  # of each process's settings, in turn; or avro; real shards alone
     pad: int = 0
     uploads: int = 2
     records_max: int = 4  # a turn

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from faults import real, repeated
+from faults import archived, real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.simulation import LIGHT, Kind, Story, calm_rows
 
@@ -38,6 +38,17 @@ def test_of_events_that_come_again_one_is_stored(seed: int) -> None:
     repeated.judge(story, calm_rows(scenery._replace(dedup=""), real.REAL))
     if scenery.ttl_s == 10**9 and scenery.dedup != "plan" and not story.world.blamed:
         story.judge(calm_rows(scenery, real.REAL))
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_records_are_archived_with_the_plan_that_has_their_rows(seed: int) -> None:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, (*real.DATAS, *repeated.DATAS), mistakes=False), drive_of(rng)
+    switched = rng.choice((("avro",), ("avro", ""), ("", "avro"), ("avro", "avro", "")))
+    scenery = scenery._replace(archive=switched, formats=rng.choice((("parquet",), ("both", "avro"))))
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=real.REAL).run()
+    story.judge_sums(story.rows())
+    assert archived.judge(story) or "" in switched
 
 
 @pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from types import ModuleType
 from typing import NamedTuple
 
-from tailrace.commit import protocol, rules
+from tailrace.commit import compaction, protocol, rules
 
 GUARDED = {
     rules: ("preparing", "taking_over", "committing"),
     protocol: ("cut", "after", "_judged", "uploaded"),
 }
+COMPACTION = {compaction: ("preparing", "committing", "sweeping", "folding", "take", "after", "_granted", "_rested")}
 
 
 class Mutant(NamedTuple):
@@ -25,9 +26,9 @@ class Mutant(NamedTuple):
     tree: ast.Module
 
 
-def mutants() -> Iterator[Mutant]:
+def mutants(guarded: Mapping[ModuleType, Sequence[str]] = GUARDED) -> Iterator[Mutant]:
     """Yield the shipped code with each condition forced to the one side and to the other."""
-    for module, functions in GUARDED.items():
+    for module, functions in guarded.items():
         tree = ast.parse(inspect.getsource(module))
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef) and function.name in functions:
@@ -79,11 +80,11 @@ def _force(tree: ast.Module, name: str, at: int, forced: bool) -> None:
 
 
 def built(mutant: Mutant) -> ModuleType:
-    """Return the protocol module, with the altered one in its place."""
+    """Return the module that is driven, with the altered one in its place."""
     altered = ModuleType(mutant.module.__name__)
     altered.__dict__["__name__"] = mutant.module.__name__
     exec(compile(ast.fix_missing_locations(mutant.tree), mutant.name, "exec"), altered.__dict__)
-    if mutant.module is protocol:
+    if mutant.module is not rules:
         return altered
     whole = ModuleType(protocol.__name__)
     source = ast.parse(inspect.getsource(protocol))

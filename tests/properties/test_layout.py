@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.nouns import Rows, Table
+from tailrace.sinks.ddl.views import FILED
 from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, keys, safe, split, table_of
 
 TIME = pa.timestamp("us", "UTC")
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
 )
 TABLE = Table("click/v2", SCHEMA, ())
 QUARANTINE = Table("quarantine", pa.schema([("received_at", TIME), ("stage", pa.string()), ("n", pa.int64())]), ())
+ARCHIVE = Table("raw", pa.schema([("received_at", TIME), ("n", pa.int64())]), ())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 values = st.one_of(
@@ -43,6 +45,8 @@ aways = st.one_of(
             timedelta(days=-30),
             timedelta(hours=1, microseconds=1),
             timedelta(days=-30, microseconds=-1),
+            timedelta(hours=-48),
+            timedelta(hours=-48, microseconds=-1),
         ]
     ),
     st.timedeltas(timedelta(days=-365 * 1900), timedelta(days=365 * 7000)),
@@ -66,15 +70,17 @@ def expected(row: dict[str, Any], layout: Layout) -> tuple[str, str]:
         at, source = received, "future"
     elif layout.past_days and received - at > timedelta(days=layout.past_days):
         at, source = received, "too_old"
+    elif layout.late_hours and received - at > timedelta(hours=layout.late_hours):
+        at, source = received, "late"
     tenant = f"p_tenant={safe(row['tenant'])}/" if layout.tenant_partition else ""
     return f"click/v2/{tenant}dt={at.date().isoformat()}/hh={at.hour:02d}", source
 
 
-@given(st.lists(events, max_size=40), st.booleans(), st.sampled_from([0, 30]))
+@given(st.lists(events, max_size=40), st.booleans(), st.sampled_from([0, 30]), st.sampled_from([0, 48, 800]))
 def test_each_row_lies_in_its_own_folder_and_none_is_lost(
-    made: list[tuple[str, datetime, timedelta, str]], by_tenant: bool, past_days: int
+    made: list[tuple[str, datetime, timedelta, str]], by_tenant: bool, past_days: int, late_hours: int
 ) -> None:
-    layout = Layout(past_days, 1, by_tenant)
+    layout = Layout(past_days, 1, by_tenant, late_hours)
     rows = rows_of(made)
     before = rows.batch.to_pylist()
     parts = split(rows, layout)
@@ -102,6 +108,36 @@ def test_where_a_row_lies_does_not_hang_on_its_neighbours(
     rows = rows_of(made)
     halves = [Rows(TABLE, rows.batch.slice(0, cut)), Rows(TABLE, rows.batch.slice(cut))]
     assert where(halves[0]) + where(halves[1]) == where(rows)
+
+
+@given(st.lists(events, max_size=40), st.sampled_from([0, 48]))
+def test_the_views_count_a_row_in_the_hour_of_its_folder(
+    made: list[tuple[str, datetime, timedelta, str]], late_hours: int
+) -> None:
+    for folder, batch in split(rows_of(made), Layout(late_hours=late_hours)):
+        for row in batch.to_pylist():
+            at = row["received_at" if f"'{row['time_source']}'" in FILED else "event_time"]
+            assert folder == f"click/v2/dt={at.date().isoformat()}/hh={at.hour:02d}"
+
+
+@given(st.lists(events, max_size=60), st.integers(1, 100))
+def test_of_late_events_no_folder_is_older_than_the_hours_they_are_late_by(
+    made: list[tuple[str, datetime, timedelta, str]], hours: int
+) -> None:
+    for folder, batch in split(rows_of(made), Layout(late_hours=hours)):
+        day, hour = folder.split("dt=")[1].split("/hh=")
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(hours=int(hour))
+        assert all(start + timedelta(hours=hours + 1) > at for at in batch["received_at"].to_pylist())
+
+
+@given(st.lists(st.tuples(arrivals, st.booleans()), max_size=30))
+def test_records_lie_by_hour_of_arrival_whatever_else_the_settings_say(made: list[tuple[datetime, bool]]) -> None:
+    rows = [{"received_at": at, "n": n} for n, (at, _) in enumerate(made)]
+    batch = pa.RecordBatch.from_pylist(rows, ARCHIVE.schema)
+    parts = split(Rows(ARCHIVE, batch), Layout(1, 1, tenant_partition=True, late_hours=1))
+    found = {row["n"]: folder for folder, part in parts for row in part.to_pylist()}
+    assert found == {n: f"raw/dt={at.date().isoformat()}/hh={at.hour:02d}" for n, (at, _) in enumerate(made)}
+    assert keys("raw", Layout(tenant_partition=True)) == ("dt", "hh")
 
 
 @given(st.lists(st.tuples(arrivals, st.sampled_from(["parse", "schema", "a/b"])), max_size=30))

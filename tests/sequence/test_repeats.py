@@ -14,6 +14,7 @@ from faults.simulation import Kind, Scenery, calm_rows
 from sequence.play import END, STOP, Feed, Play, Wait
 from support.pipelines import SCHEMAS
 from support.simulated_world import IDENTITY, Fault
+from tailrace.commit.plan import Counts
 from tailrace.edition import Edition
 from tailrace.nouns import Redriven
 from tailrace.rows.redriven import wrap
@@ -40,7 +41,7 @@ def test_one_plan_stores_an_id_once_and_says_which_it_left_out() -> None:
     play.child(Feed(2), Feed(3), strikes={("swap.take_over", 1): "kill after"})
     play.child(Feed(5), END)
     assert places(play) == ["100/0/0", "100/1/0", "101/1/0"]
-    assert play.world.item.totals == (5, 3, 0, 2)
+    assert play.world.item.totals == Counts(5, 3, 0, 2)
     assert play.world.kinds()["claim"] == 0
 
 
@@ -56,7 +57,7 @@ def test_another_plan_leaves_out_what_the_table_knows() -> None:
     play = play_of(A, B, A, B, rows=2)
     play.child(Feed(2), Feed(2), END)
     assert places(play) == ["100/0/0", "100/1/0"]
-    assert play.world.item.totals == (4, 2, 0, 2)
+    assert play.world.item.totals == Counts(4, 2, 0, 2)
 
 
 def test_without_a_table_another_plan_stores_it_again() -> None:
@@ -109,7 +110,7 @@ def test_an_event_sent_again_in_two_plans_is_stored_once_though_nothing_is_set()
     play.child(Feed(1), Feed(1), strikes={("swap.commit", 1): "kill after"})
     play.child(Feed(4), END)
     assert places(play) == ["100/0/0", "100/1/0", "101/0/0"]
-    assert play.world.item.totals == (4, 3, 0, 1)
+    assert play.world.item.totals == Counts(4, 3, 0, 1)
 
 
 # ---- another edition between two tries
@@ -143,11 +144,11 @@ def test_what_was_claimed_and_rejected_comes_back_when_it_is_sent_again() -> Non
     play.child(Feed(1), END, strikes={("swap.prepare", 1): "kill before"})
     play.kind = STRICTLY
     play.child(Feed(1), STOP)
-    assert play.world.item.totals == (1, 0, 1, 0)
+    assert play.world.item.totals == Counts(1, 0, 1, 0)
     play.kind = real.REAL
     play.child(Feed(2), END)
     assert places(play) == ["100/0/0", "100/1/0"], "the reject in quarantine, what was sent again, and no copy of it"
-    assert play.world.item.totals == (3, 1, 1, 1)
+    assert play.world.item.totals == Counts(3, 1, 1, 1)
 
 
 datas = st.lists(st.sampled_from(repeated.DATAS), min_size=1, max_size=10).map(tuple)

@@ -25,7 +25,7 @@ from local.send import Sent, send
 from local.standins import start_ministack
 from local.traffic import parcels
 from support.gate import Gate, gate
-from tailrace import settings as settings_module
+from tailrace import settings_load
 from tailrace.commit.committed import CommitFile, commits_of, epoch_of, shards_of
 from tailrace.commit.plan import Item
 from tailrace.commit.stores import ledger_of
@@ -168,7 +168,7 @@ class Stage:
         return file
 
     def settings(self) -> Settings:
-        return settings_module.load(str(self.looking()), {})
+        return settings_load.load(str(self.looking()), {})
 
     @contextmanager
     def engine(self, **more: str) -> Iterator[Engine]:

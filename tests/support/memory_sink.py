@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tailrace.commit.audit import Contents
+from tailrace.commit.audit_compacted import Contents, Origins
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.plan import commit_name
@@ -131,6 +131,12 @@ class MemoryReader:
     def contents(self, place: Place, name: str) -> Contents:
         positions = [value.rpartition(":")[2] for value in values(place, name)]
         return Contents([f"id-{position}" for position in positions], positions)
+
+    def origins(self, place: Place, name: str) -> Origins:
+        raise AssertionError(f"nothing here is compacted, least of all {name}")
+
+    def records(self, place: Place, name: str) -> Sequence[str]:
+        raise AssertionError(f"nothing here is archived, least of all {name}")
 
 
 def values(place: Place, name: str) -> list[str]:

@@ -34,6 +34,7 @@ EVENT_FIELDS = [
     ("event_time", TIME),
     ("time_source", pa.string()),
     ("received_at", TIME),
+    ("shard", pa.string()),
     ("position", pa.string()),
 ]
 ENVELOPE = pa.schema(EVENT_FIELDS)
@@ -47,6 +48,7 @@ QUARANTINE = Table(
             ("received_at", TIME),
             ("stage", pa.string()),
             ("reasons", pa.string()),
+            ("shard", pa.string()),
             ("position", pa.string()),
         ]
     ),
@@ -55,9 +57,9 @@ QUARANTINE = Table(
 TABLES = {table.name: table for table in (PAGE_VIEW, QUARANTINE)}
 
 
-def records(first: int, count: int, *, step_ms: int = 1000) -> list[Record]:
+def records(first: int, count: int, *, step_ms: int = 1000, begin_ms: int = NOON_MS) -> list[Record]:
     """Return records with sequence numbers from `first` on."""
-    return [Record(b"x", str(n), 0, NOON_MS + (n - first) * step_ms) for n in range(first, first + count)]
+    return [Record(b"x", str(n), 0, begin_ms + (n - first) * step_ms) for n in range(first, first + count)]
 
 
 def outcome(shard: str, made: Sequence[Record], *, bad_every: int = 10) -> Outcome:
@@ -98,6 +100,7 @@ def _who(shard: str, record: Record) -> dict[str, Any]:
         "row_id": blake2b(f"{shard}/{position}".encode(), digest_size=16).hexdigest(),
         "event_id": f"{shard}-{record.sequence}",
         "received_at": record.arrival_ms * 1000,
+        "shard": shard,
         "position": position,
     }
 

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from tailrace import files
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.csv_events import Table
 from tailrace.files import Chunk, NoSuchFile, Source, UnfinishedFile, sources
 from tailrace.nouns import Reason, Record
+from tailrace.settings import Csv
 
 LINE_MAX = 100
 
@@ -131,6 +133,16 @@ def test_a_directory_is_searched_through_in_name_order(tmp_path: Path) -> None:
     assert found == ["B.jsonl", "a/z.ndjson.gz", "a.json", "b.jsonl"]
 
 
+def test_of_a_lake_that_is_searched_through_only_the_archive_is_taken(tmp_path: Path) -> None:
+    archived = "raw/dt=2026-01-31/hh=08/e-files-s-0000000001.avro"
+    own = ("_commits/e/files/s/0000000001.json", "_compactions/e/click/v1/upto-0000000001.json.gz", "_loads/e/m.json")
+    for name in (archived, "click/v1/dt=2026-01-31/hh=08/a.avro", *own):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"1\n")
+    found = [one.uri.rpartition("/")[2] for one in sources([str(tmp_path)], no_s3, patience)]
+    assert found == ["e-files-s-0000000001.avro"]
+
+
 def test_paths_keep_their_order_and_a_named_file_needs_no_suffix(tmp_path: Path) -> None:
     (tmp_path / "z").write_bytes(b"1\n")
     (tmp_path / "a.jsonl").write_bytes(b"22\n")
@@ -152,6 +164,13 @@ def test_a_path_that_names_nothing_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoSuchFile, match=name):
         list(sources([str(tmp_path / name)], no_s3, patience))
+
+
+def test_an_empty_path_is_not_the_folder_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoSuchFile, match="found an empty path, expected a file, a folder or s3://bucket/prefix"):
+        list(sources([""], no_s3, patience))
 
 
 def test_a_line_as_long_as_allowed_is_whole_and_a_longer_one_is_a_fault_with_its_head(
@@ -310,7 +329,22 @@ def test_a_bucket_that_says_no_ends_all_and_an_object_that_does_only_itself() ->
         list(sources(["s3://bucket/in/"], lambda: Bucket(trouble=(no("NoSuchBucket", 404),)), patience))
     bucket = Bucket()
     (one,) = sources(["s3://bucket/in/"], lambda: bucket, patience)
-    for code, status, said in (("AccessDenied", 403, "AccessDenied"), ("PreconditionFailed", 412, "has changed since")):
+    for code, status, said in (
+        ("AccessDenied", 403, "AccessDenied"),
+        ("PreconditionFailed", 412, "found another object there than was listed"),
+    ):
         bucket._trouble = [no(code, status)]
         with pytest.raises(UnfinishedFile, match=said):
             list(chunks(one))
+
+
+def test_of_a_gzip_that_unpacks_to_a_thousand_times_as_much_little_is_held() -> None:
+    packed = gzip.compress(b"n,t\n" + bytes(128 << 20), mtime=0)
+    assert len(packed) < 200_000
+    tracemalloc.start()
+    found = files.chunks(source(packed, "file:///a.csv.gz"), 5, 1 << 20, Table(Csv(), "event_type"))
+    (record,) = [record for chunk in found for record in chunk.records]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert record.fault is not None
+    assert peak < 16 << 20

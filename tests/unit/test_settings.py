@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.settings import (
-    SECTIONS,
-    Settings,
-    SettingsError,
-    Stream,
-    dump,
-    load,
-    load_resolved,
-)
+from tailrace.settings import Settings, SettingsError, Stream, dump, load_resolved
 from tailrace.settings_checks import CHECKS
+from tailrace.settings_load import SECTIONS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "properties" / "reference.toml"
@@ -180,10 +173,12 @@ def test_every_check_names_a_key() -> None:
 def test_every_number_and_every_text_that_names_something_is_checked() -> None:
     free = {("stream", "retrieval"), ("kcl", "java"), ("kcl", "run_dir"), ("kcl", "quick_start")}
     free |= {("contract", "unknown_types"), ("lake", "codec"), ("lake", "avro_codec"), ("lake", "tenant_partition")}
+    free |= {("lake", "raw")}
     free |= {("verdicts", "lenient"), ("verdicts", "drop"), ("dedup", "by"), ("privacy", "anonymise_ip")}
     free |= {("enrich", key) for key in ("steps", "referers", "geo", "tenants")}
     free |= {("privacy", "keys"), ("privacy", "key"), ("routes", "json"), ("lake", "encryption"), ("lake", "kms_key")}
     free |= {("logs", "format"), ("logs", "level")}
+    free |= {("csv", key) for key in ("encoding", "header", "others", "required", "nulls")}
     assert set(KEYS) - {tuple(name.split(".")) for name in CHECKS} == free
 
 

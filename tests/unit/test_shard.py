@@ -14,7 +14,7 @@ from support.memory_plans import plan
 from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Item, PositionsDigest, commit_name, lane_key
+from tailrace.commit.plan import Counts, Item, PositionsDigest, commit_name, lane_key
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
@@ -314,7 +314,7 @@ def test_with_care_only_the_record_is_rejected() -> None:
         one.shard.add([*ones(1, 1), Record(b"raise", "2", 0, 0), *ones(3, 1)])
         assert one.pipeline.calls == [["1"], ["2"], ["3"]]
         one.shard.end()
-    assert [item(world, lane).totals for lane in ("lake", "hot")] == [(3, 2, 1, 0)] * 2
+    assert [item(world, lane).totals for lane in ("lake", "hot")] == [Counts(3, 2, 1, 0)] * 2
     assert "poison" in world.said
 
 

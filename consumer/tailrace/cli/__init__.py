@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tailrace import __version__
-from tailrace.settings import DEFAULT_PATH, SettingsError, load
+from tailrace.settings import DEFAULT_PATH, SettingsError
+from tailrace.settings_load import load as load_settings  # `load` is a subcommand, and its module an attribute here
 
 
 class Command(NamedTuple):
@@ -51,7 +52,9 @@ class CommandModule(Protocol):
 GROUPS = ("run", "look", "mend")
 COMMANDS = (
     Command("consume", "run", "Read the stream through KCL into the lake, until stopped."),
-    Command("backfill", "run", "Feed files of JSON lines through the same pipeline."),
+    Command("backfill", "run", "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."),
+    Command("drops", "run", "Bring in the files that a queue of S3 event messages announces, until stopped."),
+    Command("load", "run", "Bring what is committed in the lake into Redshift, each row once."),
     Command("init", "run", "Write settings and schemas that fit a sample of events."),
     Command("check", "look", "Judge schemas, their fixtures and version steps, routes and settings, for CI."),
     Command("explain", "look", "Say what becomes of events: verdict, schema, every reason, and the row."),
@@ -60,6 +63,7 @@ COMMANDS = (
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
     Command("redrive", "mend", "Mend what was rejected and send it again."),
+    Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
     Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
 )
 
@@ -71,6 +75,7 @@ SENTENCES: Mapping[tuple[str, str], int] = {
     ("tailrace.kcl.preflight", "Refused"): 2,
     ("tailrace.kcl.jars", "JarsError"): 2,
     ("tailrace.kcl.java", "JavaError"): 2,
+    ("tailrace.commit.committed", "CommitFileError"): 2,
     ("tailrace.commit.ports", "WorldError"): 75,
     ("tailrace.commit.ports", "WorldDenied"): 77,
 }
@@ -90,7 +95,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except SystemExit as end:  # argparse's own ends: help, version, wrong usage
         return end.code if isinstance(end.code, int) else 2
     except Exception as error:
-        known = _sentence(error)
+        known = sentence(error)
         if known is None:
             raise
         return _say(str(error), known)
@@ -122,7 +127,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     module.configure(parser)
     args = parser.parse_args(first.rest)
     args.config = _settings_path(args.config)
-    args.settings = load(args.config, environ)
+    args.settings = load_settings(args.config, environ)
     return module.run(args)
 
 
@@ -178,7 +183,8 @@ def _module(command: Command) -> CommandModule:
         ) from None
 
 
-def _sentence(error: Exception) -> int | None:
+def sentence(error: Exception) -> int | None:
+    """Return the exit status of an error that is a sentence for the person; None for a fault of the program."""
     for kind in type(error).__mro__:
         status = SENTENCES.get((kind.__module__, kind.__qualname__))
         if status is not None:

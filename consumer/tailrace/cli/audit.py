@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from tailrace.commit.audit import CHECKS, Finding, Report, ShardReport, audit
-from tailrace.commit.committed import epoch_of
-from tailrace.commit.stores import ledger_of
+from tailrace.cli.selection import add_origins, opened
+from tailrace.commit.audit import CHECKS, audit
+from tailrace.commit.audit_report import Finding, Report, ShardReport
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import LakeReader
 
@@ -25,10 +24,13 @@ HEADINGS = ("shard", "plans", "received", "stored", "rejected", "filtered", "ver
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--files", action="store_true", help="audit what `backfill` stored, by its local ledger")
+    add_origins(parser, "audit what `{}` stored")
     parser.add_argument("--explain", action="store_true", help="say for each check what was compared, with numbers")
     parser.add_argument(
-        "--expired", type=int, metavar="DAYS", help="what was rejected longer ago may be gone: the quarantine expires"
+        "--expired",
+        type=int,
+        metavar="DAYS",
+        help="what came longer ago may be gone from quarantine and archive: they expire",
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
@@ -36,14 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Audit the lake that the settings name; return the exit status."""
     settings = args.settings
-    ledger = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(ledger, settings.kcl.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
-        return 2
-    stream = "" if args.files else settings.stream.name
+    ledger, origin, epoch = opened(args)
     expired = "" if args.expired is None else (datetime.now(UTC) - timedelta(days=args.expired)).date().isoformat()
-    report = audit(ledger, place_of(settings), LakeReader(), epoch, stream, expired_before=expired)
+    report = audit(ledger, place_of(settings), LakeReader(), epoch, origin.stream, expired_before=expired)
     if args.json:
         print(json.dumps(_to_json(report), indent=1))
     else:
@@ -54,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def _print(report: Report, *, explain: bool) -> None:
     lines = [HEADINGS, *[_line(shard) for shard in report.shards]]
     if len(report.shards) > 1:
-        totals = [sum(column) for column in zip(*(shard.totals for shard in report.shards), strict=True)]
+        totals = [sum(column) for column in zip(*(shard.events for shard in report.shards), strict=True)]
         plans = sum(shard.chain for shard in report.shards)
         lines.append(("all", f"{plans:,}", *[f"{n:,}" for n in totals], _verdict(holds=report.holds)))
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
@@ -76,7 +73,7 @@ def _print(report: Report, *, explain: bool) -> None:
 
 
 def _line(shard: ShardReport) -> tuple[str, ...]:
-    numbers = [f"{n:,}" for n in shard.totals]
+    numbers = [f"{n:,}" for n in shard.events]
     return (shard.shard, f"{shard.chain:,}", *numbers, _verdict(holds=shard.holds))
 
 
@@ -100,7 +97,7 @@ def _sentence(report: Report) -> str:
         return "Nothing is committed yet." if report.holds else f"{findings} findings."
     if not report.holds:
         return f"{findings} findings: the lake is not what the ledger says."
-    received, stored, rejected, filtered = (sum(c) for c in zip(*(s.totals for s in report.shards), strict=True))
+    received, stored, rejected, filtered = (sum(c) for c in zip(*(s.events for s in report.shards), strict=True))
     return (
         f"{received:,} received = {stored:,} stored + {rejected:,} rejected + {filtered:,} filtered: each exactly once."
     )

@@ -1,4 +1,4 @@
-"""`tailrace backfill`: files of JSON lines through the same pipeline, without the JVM. Rule: run twice, it stores once.
+"""`tailrace backfill`: files of records, and archives, through the same pipeline. Rule: run twice, it stores once.
 
 The ledger is a local file that belongs to one lake. A run that was cut off goes on where its last plan was committed.
 A file is known by its address and size: one that was stored with another size needs `--again`.
@@ -8,36 +8,42 @@ from __future__ import annotations
 
 import argparse
 import random
-import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tailrace.archived import ShardArchive, parted
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import LedgerStore, WorldError
-from tailrace.files import NoSuchFile, Source, UnfinishedFile, chunks, sources
-from tailrace.nouns import START
+from tailrace.commit.ports import WorldError
+from tailrace.files import NoSuchFile, RefusedFile, Source, UnfinishedFile, sources
+from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
-from tailrace.shard import Shard
 
 NAME = "backfill"
-HELP = "Feed files of JSON lines through the same pipeline."
+HELP = "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."
 GROUP = "run"
 STREAM = "files"
+GAPS_SHOWN = 5
+REASONS_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a file, a directory, or s3://bucket/prefix; plain or gzip"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a directory, or s3://bucket/prefix; a lake's raw/ for its archive",
     )
     parser.add_argument(
         "--again", action="store_true", help="store a file whole although it was stored with another size"
     )
+    parser.add_argument("--epoch", help="of archives this epoch alone, which their objects' names begin with")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the sums")
 
 
@@ -50,21 +56,45 @@ def run(args: argparse.Namespace) -> int:
         )
     try:
         found = list(sources(args.paths, lambda: _s3(settings), lambda: _Waits(settings)))
-    except NoSuchFile as error:
+        plain, archives = parted(found)
+        _refuse_own(archives, settings.lake.uri)
+        if args.epoch:
+            archives = _of_epoch(archives, args.epoch)
+            found = [*plain, *(source for one in archives for source in one.sources)]
+    except (NoSuchFile, RefusedFile) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
     work = _Work(settings, Progress(sum(s.size for s in found), quiet=args.quiet), again=args.again)
     unfinished = []
-    for source in found:
+    for source in plain:
         try:
             work.file(source)
         except UnfinishedFile as error:
             work.say(f"tailrace: {error}")
             unfinished.append(source.uri)
+    for archive in archives:
+        unfinished += work.archive(archive)
     work.sums(len(found) - len(unfinished))
     if unfinished:
         print("not finished:", *unfinished, sep="\n  ", file=sys.stderr)
     return 1 if unfinished else 0
+
+
+def _refuse_own(archives: Iterable[ShardArchive], lake: str) -> None:
+    """Raises RefusedFile where a lake would be made anew in itself: each row would be there twice."""
+    own = (lake if "://" in lake else Path(lake).resolve().as_uri()).rstrip("/") + "/raw/"
+    for source in (source for archive in archives for source in archive.sources):
+        if source.uri.startswith(own):
+            raise RefusedFile(f"{source.uri}: found the archive of {lake} itself, expected another [lake] uri to fill")
+
+
+def _of_epoch(archives: Sequence[ShardArchive], epoch: str) -> list[ShardArchive]:
+    """Return the archives of an epoch: a lake has more than one after a rewind, and with drops beside a stream."""
+    found = [one for one in archives if one.name.startswith(f"{epoch}-")]
+    if not found:
+        there = ", ".join(sorted({one.name.partition("-")[0] for one in archives})) or "no archive"
+        raise NoSuchFile(f"--epoch {epoch}: found {there}, expected objects of that epoch")
+    return found
 
 
 def _s3(settings: Settings) -> Any:
@@ -109,17 +139,28 @@ class _Work:
         self._progress = progress
         self._again = again
         self._clock = SystemClock()
-        self._edition = load(settings)
+        edition = load(settings)
         self._store = ledger_of(settings, file_run=True)
-        self._claims = claims_of(settings)
-        self._epoch = _epoch(settings, self._store, self._clock.now_ms())
-        self._place = place_of(settings)
+        told = f"the ledger {settings.ledger.path}", "set another [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
+        application = settings.kcl.application
+        self._epoch = epoch_of_files(self._store, application, settings.lake.uri, self._clock.now_ms(), told)
+        self._filing = Filing(
+            settings,
+            edition,
+            stream=STREAM,
+            epoch=self._epoch,
+            store=self._store,
+            place=place_of(settings),
+            clock=self._clock,
+            claims=claims_of(settings),
+            say=self._say,
+        )
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._filtered: Counter[str] = Counter()
         self._tables: Counter[str] = Counter()
 
-    def _first_seen(self, source: Source) -> int:
+    def _first_seen(self, source: Source) -> Begun:
         """Return the file's last change as it was when it was first seen: a copy of a file brings the same rows."""
         sizes = self._sizes(source)
         if source.size not in sizes:
@@ -131,8 +172,13 @@ class _Work:
             self._change_sizes(source, known=True)
         key = f"file/{source.shard}"
         new: dict[str, Any] = {"uri": source.uri, "size": source.size, "modified_ms": source.modified_ms}
-        stands = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
-        return int(stands[1]["modified_ms"])
+        new["positions"] = self._filing.positions(source)
+        revision, item = self._store.read(key) or self._store.swap(key, 0, new) or (1, new)
+        positions = item.get("positions", "")
+        if positions != new["positions"] and not self._filing.begun(source.shard):
+            positions = new["positions"]
+            self._store.swap(key, revision, {**item, "positions": positions})
+        return Begun(int(item["modified_ms"]), positions)
 
     def _uri_key(self, source: Source) -> str:
         return f"uri/{self._epoch}/{sha256(source.uri.encode()).hexdigest()}"
@@ -173,59 +219,49 @@ class _Work:
 
     def file(self, source: Source) -> None:
         """Bring one file in. UnfinishedFile when that cannot be done to its end."""
-        from tailrace.nouns import Identity  # noqa: PLC0415
-        from tailrace.wiring import shard_of  # noqa: PLC0415
-
         self._progress.file(source.uri)
-        modified_ms = self._first_seen(source)
-        shard = shard_of(
-            self._settings,
-            Identity(STREAM, self._epoch, source.shard),
-            edition=self._edition,
-            store=self._store,
-            place=self._place,
-            clock=self._clock,
-            say=self._say,
-            alive=lambda: None,
-            event_time_window=False,
-            claims=self._claims,
-        )
-        try:
-            shard.open()
-            try:
-                self._feed(shard, source, modified_ms)
-            except UnfinishedFile:
-                self._give_up(shard, source)
-                raise
-            shard.end()
-            if shard.state != "fill":
-                raise UnfinishedFile(f"{source.uri}: {shard.state}: {shard.why}")
-            shard.leave()
-        finally:
-            shard.close()
-
-    def _feed(self, shard: Shard, source: Source, modified_ms: int) -> None:
+        begun = self._first_seen(source)
         done = 0
-        try:
-            for chunk in chunks(source, modified_ms, self._settings.limits.event_bytes_max):
-                shard.add(chunk.records)
-                shard.flush_due()
-                self._progress.step(chunk.done - done, self._line())
-                done = chunk.done
-                if shard.state != "fill":
-                    return
-        finally:
-            self._progress.step(source.size - done, self._line())
 
-    def _give_up(self, shard: Shard, source: Source) -> None:
-        """Leave what is committed, drop the rest. Of a file of which nothing is, a mended copy is no other size."""
-        shard.drop()
-        shard.flush()
-        if shard.state != "fill":
-            return
-        shard.leave()
-        if shard.watermark == START:
-            self._change_sizes(source, known=False)
+        def step(now: int) -> None:
+            nonlocal done
+            self._progress.step(now - done, self._line())
+            done = now
+
+        try:
+            self._filing.bring(source, source.shard, begun, step)
+        except UnfinishedFile:
+            if self._filing.untouched:  # a mended copy is no other size
+                self._change_sizes(source, known=False)
+            raise
+        finally:
+            step(source.size)
+
+    def archive(self, archive: ShardArchive) -> list[str]:
+        """Bring the archive of one shard in; return the addresses of files that could not be, to their end."""
+        uris = [source.uri for source in archive.sources]
+        self._progress.file(uris[0])
+        if gaps := archive.gaps():
+            plans = ", ".join(gaps[:GAPS_SHOWN])
+            more = f" and {len(gaps) - GAPS_SHOWN} more gaps" if len(gaps) > GAPS_SHOWN else ""
+            self.say(f"{archive.name}: no file of plan {plans}{more}: were they made without an archive?")
+        done = 0
+
+        def step(now: int) -> None:
+            nonlocal done
+            self._progress.step(now - done, self._line())
+            done = now
+
+        unfinished = ""
+        try:
+            self._filing.bring_archive(archive, step)
+        except UnfinishedFile as error:
+            unfinished = str(error)
+        finally:
+            step(sum(source.size for source in archive.sources))
+        for text in filter(None, (*archive.refused.values(), unfinished)):
+            self.say(f"tailrace: {text}")
+        return uris if unfinished else list(archive.refused)
 
     def _line(self) -> str:
         counts = self._counts
@@ -237,30 +273,13 @@ class _Work:
         counts = self._counts
         took = time.monotonic() - self._progress.since
         print(f"{files} file{'s' * (files != 1)} in {took:.1f} s: {counts['received']:,} events received")
-        print(f"  {counts['stored']:>9,} stored    " + ", ".join(f"{n} {c:,}" for n, c in self._tables.most_common()))
-        print(
-            f"  {counts['rejected']:>9,} rejected  " + ", ".join(f"{n} {c:,}" for n, c in self._reasons.most_common(5))
-        )
-        filtered = ", ".join(f"{n} {c:,}" for n, c in self._filtered.most_common(5))
-        print(f"  {counts['filtered']:>9,} filtered  {filtered}".rstrip())
+        for what, by, most in (
+            ("stored", self._tables, None),
+            ("rejected", self._reasons, REASONS_SHOWN),
+            ("filtered", self._filtered, REASONS_SHOWN),
+        ):
+            each = ", ".join(f"{name} {count:,}" for name, count in by.most_common(most))
+            print(f"  {counts[what]:>9,} {what:<8}  {each}".rstrip())
         if counts["skipped"]:
             print(f"  {counts['skipped']:>9,} records were stored by an earlier run and skipped")
         print(f"  lake {self._settings.lake.uri}, ledger {self._settings.ledger.path}")
-
-
-def _epoch(settings: Settings, store: LedgerStore, now_ms: int) -> str:
-    """Return the epoch of this ledger's file runs; made with the first, for its lake alone."""
-    from tailrace.commit.plan import app_key  # noqa: PLC0415
-    from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch  # noqa: PLC0415
-
-    key, uri = app_key(settings.kcl.application), settings.lake.uri
-    lake = uri.rstrip("/") if uri.startswith("s3://") else str(Path(uri).resolve())
-    letters = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LETTERS_COUNT))
-    new = {"epoch": epoch(now_ms, letters), "first_start": now_ms, "lake": lake}
-    item = (store.read(key) or store.swap(key, 0, new) or (1, new))[1]
-    if item.get("lake", lake) != lake:
-        raise SettingsError(
-            f"the ledger {settings.ledger.path} says what is in the lake {item['lake']}, not in {lake}: set another"
-            " [ledger] path for this lake (TAILRACE_LEDGER_PATH)"
-        )
-    return str(item["epoch"])

@@ -5,6 +5,7 @@ A file that cannot be used is set aside and named, and the rest is looked at as 
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -284,3 +285,11 @@ def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
             if not any(map(wildcard([pattern]), book.types())):
                 message = f"found {pattern!r}, expected the name of an event type with a schema"
                 report.findings.append(Finding("settings", f"[verdicts] {key}", message))
+    for where, patterns in (
+        ("[lake] parquet", settings.lake.parquet),
+        ("[lake] avro", settings.lake.avro),
+        ("[redshift] tables", settings.redshift.tables),
+    ):
+        for pattern in patterns:
+            if not fnmatch.filter(book.tables(), pattern):
+                report.notes.append(Finding("settings", where, f"{pattern!r} fits no table of the schemas"))

@@ -34,6 +34,7 @@ HELP = "Print the tables and views of a warehouse that fit the schemas, and what
 GROUP = "look"
 ENGINES: Final = ("redshift", "athena", "glue", "duckdb")
 GROWING: Final = ("redshift", "athena")  # elsewhere the whole output is simply run again
+PARTITIONED: Final = ("athena", "glue")  # by what the table's properties say
 MODEL_BYTES_MAX: Final = 64 * 1024 * 1024
 SINCE: Final = "2020-01-01"
 
@@ -51,9 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--previous", metavar="FILE", help="print only what is new since a --json; redshift and athena only"
     )
-    parser.add_argument(
-        "--since", metavar="DATE", default=SINCE, help=f"athena and glue: the first day that is looked at ({SINCE})"
-    )
+    parser.add_argument("--since", metavar="DATE", help=f"athena and glue: the first day that is looked at ({SINCE})")
     parser.add_argument(
         "--tenants", metavar="A,B", default="", help="athena and glue, with lake.tenant_partition: all there are"
     )
@@ -88,8 +87,11 @@ def _check(args: argparse.Namespace) -> None:
     if args.previous is not None and (args.json or args.engine not in GROWING):
         other = "no --json beside it" if args.json else f"{' or '.join(GROWING)}: the others' output is run again whole"
         raise SettingsError(f"--previous: expected {other}")
+    for option, given in (("--since", args.since), ("--tenants", args.tenants)):
+        if given and args.engine not in PARTITIONED:
+            raise SettingsError(f"{option}: found {args.engine}, expected {' or '.join(PARTITIONED)}")
     try:
-        good = date.fromisoformat(args.since).isoformat() == args.since
+        good = args.since is None or date.fromisoformat(args.since).isoformat() == args.since
     except ValueError:
         good = False
     if not good:
@@ -105,7 +107,7 @@ def _dialect(args: argparse.Namespace, settings: Settings, edition: Edition) -> 
         uri = lake.uri if "://" in lake.uri or not lake.uri else str(Path(lake.uri).absolute())
         return Duck(args.database, uri, layout)
     tenants = tuple(filter(None, args.tenants.split(",")))
-    athena = Athena(args.database, lake.uri, layout, args.since, tenants)
+    athena = Athena(args.database, lake.uri, layout, args.since or SINCE, tenants)
     return athena if args.engine == "athena" else Glue(athena)
 
 

@@ -1,6 +1,7 @@
 """Bytes that a person gives, as records. Rule: nothing is left out; what is no JSON is a record too.
 
-JSON lines, one document over many lines, or several in a row: each document is a record with the line it begins at.
+JSON lines, one document over many lines, or several in a row: each document is a record with the line it begins at. A
+file whose name is one of CSV has its rows, as `backfill` reads them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from tailrace.settings import SettingsError
+from tailrace.csv_events import Table
+from tailrace.files import Source, UnfinishedFile, chunks
+from tailrace.nouns import Reason
+from tailrace.settings import Settings, SettingsError
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _GZIP: Final = b"\x1f\x8b"
@@ -28,6 +32,7 @@ class Document(NamedTuple):
 
     line: int  # where it begins, from 1
     data: bytes
+    fault: Reason | None = None  # what is wrong with a row of CSV
 
 
 def read(path: str, bytes_max: int, *, unpack: bool = True) -> bytes:
@@ -59,6 +64,24 @@ def documents(data: bytes) -> list[Document]:
     if len(lines) > 1 and sum(_is_json(line.data) for line in lines) * 2 >= len(lines):
         return lines
     return _in_a_row(data) or [Document(lines[0].line, data)]  # as it is: it may be Avro
+
+
+def rows(path: str, data: bytes, settings: Settings) -> list[Document]:
+    """Take the bytes of a CSV file apart, unpacked. Raises SettingsError for one that is refused whole."""
+    uri = Path(path.removesuffix(".gz")).absolute().as_uri()
+    source = Source(uri, len(data), 0, lambda: io.BytesIO(data))
+    table = Table(settings.csv, settings.contract.event_type[0])
+    found: list[Document] = []
+    line, at = 1, 0
+    try:
+        for chunk in chunks(source, 0, settings.limits.event_bytes_max, table):
+            for record in chunk.records:
+                offset = int(record.sequence)
+                line, at = line + data.count(b"\n", at, offset), offset
+                found.append(Document(line, record.data, record.fault))
+    except UnfinishedFile as error:
+        raise SettingsError(str(error)) from None
+    return found
 
 
 def _is_json(data: bytes) -> bool:

@@ -60,7 +60,7 @@ class Sample:
     """The events of documents."""
 
     def __init__(self, documents: Sequence[Document], contract: Contract, limits: Limits) -> None:
-        self.records = [Record(one.data, str(one.line), 0, 0) for one in documents]
+        self.records = [Record(one.data, str(one.line), 0, 0, fault=one.fault) for one in documents]
         self.limits = limits
         self.contract = msgspec.structs.replace(contract, batch=_batch(documents, contract))
         decoder = Decoder(contracts.Contract(self.contract), limits, frozenset())

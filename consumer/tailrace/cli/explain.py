@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from tailrace.cli.documents import Document, documents, read
+from tailrace.cli.documents import Document, documents, read, rows
 from tailrace.cli.trial import LENIENT, REJECTED, STORED, Judged, Trial, printable
 from tailrace.edition import load
+from tailrace.files import CSV_SUFFIXES
 from tailrace.settings import Settings, SettingsError
 
 NAME = "explain"
@@ -34,7 +35,9 @@ WHYS: Mapping[str, str] = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "file", metavar="FILE", help="JSON lines, an array, or documents over many lines, plain or gzip; - for stdin"
+        "file",
+        metavar="FILE",
+        help="JSON lines, an array, or documents over many lines, or CSV by its ending; plain or gzip; - for stdin",
     )
     parser.add_argument("--record", action="store_true", help="the bytes are one record, as the stream holds it")
     parser.add_argument("--all", action="store_true", help="show the row's nulls too")
@@ -45,13 +48,16 @@ def run(args: argparse.Namespace) -> int:
     """Explain every event; return the exit status."""
     settings: Settings = args.settings
     data = _read(args.file, unpack=not args.record)
-    found = [Document(1, data)] if args.record else documents(data)
+    if args.record:
+        found = [Document(1, data)]
+    else:
+        found = rows(args.file, data, settings) if args.file.endswith(CSV_SUFFIXES) else documents(data)
     if not found:
-        raise SettingsError(f"{args.file}: found no event, expected JSON")
+        raise SettingsError(f"{args.file}: found no event, expected JSON, or rows of CSV in a file that ends in .csv")
     trial = Trial(settings, load(settings), arrival_ms=time.time_ns() // 1_000_000)
     verdicts: Counter[str] = Counter()
     for document in found:
-        events = trial(document.data)
+        events = trial(document.data, document.fault)
         for one in events:
             verdicts[one.verdict] += 1
             print(_plain(document, one) if args.json else _text(document, one, several=len(events) > 1, nulls=args.all))

@@ -16,9 +16,11 @@ from tailrace.cli.checks import BAD, GOOD
 from tailrace.cli.documents import Document, documents, read
 from tailrace.cli.drafts import Draft, Sample, draft
 from tailrace.cli.guess import Choice, NoTypeError, chosen, guessed
+from tailrace.cli.tables import table
 from tailrace.cli.trial import printable, told
+from tailrace.files import CSV_SUFFIXES
 from tailrace.schema.book import BookError
-from tailrace.settings import Contract, Settings, SettingsError
+from tailrace.settings import Contract, Csv, Settings, SettingsError
 
 NAME = "init"
 HELP = "Write settings and schemas that fit a sample of events."
@@ -31,7 +33,11 @@ SHOWN_MAX = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--from", dest="sample", metavar="FILE", required=True, help="events as JSON lines, plain or gzip; - for stdin"
+        "--from",
+        dest="sample",
+        metavar="FILE",
+        required=True,
+        help="events as JSON lines, or as CSV by its ending; plain or gzip; - for stdin",
     )
     parser.add_argument("--into", metavar="DIR", default=".", help="where to write (default: here)")
     parser.add_argument("--type", metavar="PATH", help="the member that says of what type an event is")
@@ -53,12 +59,16 @@ def run(args: argparse.Namespace) -> int:
     if not args.force:
         _refuse(into)
     data, whole = _read(args.sample)
-    found = documents(data)
-    looked = found[: args.lines]
     settings: Settings = args.settings
+    if args.sample.endswith(CSV_SUFFIXES):
+        csv, found = table(args.sample, data, settings, args.type)
+    else:
+        csv, found = Csv(), documents(data)
+    looked = found[: args.lines]
     sample = Sample(looked, Contract(), settings.limits)
     if not sample.events.values:
-        raise SettingsError(f"{args.sample}: found no event in {_count(len(looked), 'line')}, expected JSON objects")
+        expected = "JSON objects, or rows of CSV by the file's ending"
+        raise SettingsError(f"{args.sample}: found no event in {_count(len(looked), 'line')}, expected {expected}")
     try:
         choices = guessed(sample.events.values, sample.contract, args.type)
         made = draft(sample, chosen(sample.contract, choices))
@@ -69,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
     print(_of_sample(args.sample, looked, whole=whole and len(looked) == len(found), events=len(sample.events.values)))
     print(_of_choices(choices))
     print(_of_kinds(made))
-    _write(into, made)
-    print(_of_result(into, made, args.sample, lines=all(b"\n" not in one.data for one in looked)))
+    _write(into, made, csv)
+    lines = csv != Csv() or all(b"\n" not in one.data for one in looked)
+    print(_of_result(into, made, args.sample, lines=lines))
     return 0
 
 
@@ -98,23 +109,24 @@ def _read(path: str) -> tuple[bytes, bool]:
 # ---- what is written
 
 
-def _write(into: Path, made: Draft) -> None:
+def _write(into: Path, made: Draft, csv: Csv) -> None:
     schemas = into / "schemas"
     for path, data in made.files.items():
         file = schemas / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
     schemas.mkdir(parents=True, exist_ok=True)
-    (into / "tailrace.toml").write_text(_toml(into, made.contract), encoding="utf-8")
+    (into / "tailrace.toml").write_text(_toml(into, made.contract, csv), encoding="utf-8")
 
 
-def _toml(into: Path, contract: Contract) -> str:
+def _toml(into: Path, contract: Contract, csv: Csv) -> str:
     """Return the settings that differ from the defaults. Paths are as seen from where init was run."""
     lines = ["# What differs from the defaults. Paths are seen from where tailrace is run.", ""]
-    defaults = Contract()
-    differing = [key for key in Contract.__struct_fields__ if getattr(contract, key) != getattr(defaults, key)]
-    if differing:
-        lines += ["[contract]", *(f"{key} = {_value(getattr(contract, key))}" for key in differing), ""]
+    for name, section in (("contract", contract), ("csv", csv)):
+        defaults = type(section)()
+        differing = [key for key in section.__struct_fields__ if getattr(section, key) != getattr(defaults, key)]
+        if differing:
+            lines += [f"[{name}]", *(f"{key} = {_value(getattr(section, key))}" for key in differing), ""]
     lines += ["[schemas]", f"path = {_value(str(into / 'schemas'))}", ""]
     lines += ["[lake]", f"uri = {_value(str(into / 'lake'))}  # or s3://bucket/prefix", ""]
     lines += ["[ledger]", f"path = {_value(str(into / '.tailrace' / 'ledger.sqlite'))}  # of backfills", ""]

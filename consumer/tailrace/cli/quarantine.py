@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tailrace.cli import masking
-from tailrace.cli.selection import Chosen, add_filters
+from tailrace.cli.selection import Chosen, add_filters, add_origins
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.rejects import Reject
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listed.add_argument("--limit", type=_count, default=LIMIT, help="how many (default: %(default)s)")
     show = kinds.add_parser("show", help="everything about one", allow_abbrev=False)
     show.add_argument("id", metavar="ROW_ID|EVENT_ID", type=_id)
-    show.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
+    add_origins(show, "what `{}` rejected")
     stats = kinds.add_parser("stats", help="by reason, with an example each", allow_abbrev=False)
     for one in (listed, stats):
         add_filters(one, pending=True)

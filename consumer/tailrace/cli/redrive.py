@@ -95,9 +95,11 @@ def _whither(args: argparse.Namespace, settings: Settings) -> None:
         return
     if args.files and not args.out:
         raise SettingsError("what `backfill` rejected goes back through a file: add --out FILE, then `backfill` it")
+    if args.drops and not args.out:
+        raise SettingsError("what `drops` rejected goes back through a file: add --out FILE, then drop it")
     if not args.out and not settings.stream.name:
         raise SettingsError("there is no stream to send to: name one ([stream] name), or a file (--out FILE)")
-    if args.out and not args.files:
+    if args.out and not (args.files or args.drops):
         said = "these came by the stream, and a backfill cannot know which of them the consumer has stored since"
         print(f"tailrace: {said}: without --out they go back by the stream, each once", file=sys.stderr)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tailrace.cli.selection import add_origins, opened
 from tailrace.commit import rules
-from tailrace.commit.committed import LAKE, epoch_of, shards_of
+from tailrace.commit.committed import LAKE, shards_of
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ports import LedgerStore, Place
-from tailrace.commit.stores import ledger_of
 from tailrace.nouns import Identity
 from tailrace.sinks.lake.places import place_of
 
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "shard", nargs="?", metavar="SHARD", help="the shard to decide about; without it, list the stopped ones"
     )
-    parser.add_argument("--files", action="store_true", help="the shards of `backfill`, by its local ledger")
+    add_origins(parser, "the shards of `{}`")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--retry", action="store_true", help="read the records once more: whatever hid them is mended")
     choice.add_argument(
@@ -38,12 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List, or decide; return the exit status."""
     settings = args.settings
-    store = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(store, settings.kcl.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
-        return 2
-    known = list(shards_of(store, epoch, "" if args.files else settings.stream.name))
+    store, origin, epoch = opened(args)
+    known = list(shards_of(store, epoch, origin.stream))
     stopped = {shard.identity.shard: shard for shard in known if shard.item.stopped}
     if args.shard is None:
         for name, shard in stopped.items():
@@ -62,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     then = "the records that come are taken as the plan's" if args.accept else "the records are read once more"
     when = "when `tailrace backfill` is run again" if args.files else "once the daemon of its host has started again"
+    when = "when the queue brings the file's message again" if args.drops else when
     print(f"{args.shard}: {then}, {when}.")
     return 0
 

@@ -1,4 +1,4 @@
-"""Which rejects a command is about. Rule: the same words mean the same in every command that has them."""
+"""Which shards and rejects a command is about. Rule: the same words mean the same in every command that has them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import sys
 from collections.abc import Iterator
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tailrace.commit.committed import epoch_of, shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
 from tailrace.commit.redrives import SENT, Redrives
-from tailrace.commit.stores import ledger_of
+from tailrace.commit.stores import Origin, ledger_of, origin_of
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
 
 STAGES: Final = ("decode", "parse", "contract", "schema", "columns", "internal")
-_OR_FILES: Final = " (what `backfill` rejected is found with --files)"
+OR_FILES: Final = " (what `backfill` stored is found with --files)"
 _AGO: Final = re.compile(r"(\d+)([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -37,7 +38,39 @@ def add_filters(parser: argparse.ArgumentParser, *, pending: bool) -> None:
     group.add_argument("--until", metavar="TIME", type=moment, help="arrived before then")
     if pending:
         group.add_argument("--pending", action="store_true", help="only what `redrive` has not sent yet")
-    parser.add_argument("--files", action="store_true", help="what `backfill` rejected, by its local ledger")
+    add_origins(parser, "what `{}` rejected")
+
+
+def add_origins(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the arguments that say whose shards are meant, if not the consumer's."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--files", action="store_true", help=f"{what.format('backfill')}, by its local ledger")
+    either.add_argument("--drops", action="store_true", help=what.format("drops"))
+
+
+class Opened(NamedTuple):
+    """A ledger, and whose shards in it are meant."""
+
+    ledger: LedgerStore
+    origin: Origin
+    epoch: str
+
+
+def opened(args: argparse.Namespace) -> Opened:
+    """Open the ledger that the arguments mean. Raises SettingsError where it knows no such application."""
+    settings: Settings = args.settings
+    hint = "" if args.files or args.drops else OR_FILES
+    if args.files and not Path(settings.ledger.path).exists():
+        raise SettingsError(f"found no ledger at {settings.ledger.path}: has a `backfill` run here?")
+    origin = origin_of(settings, files=args.files, drops=args.drops)
+    ledger: LedgerStore = ledger_of(settings, file_run=origin.file_run)
+    try:
+        epoch = epoch_of(ledger, origin.application)
+    except (WorldError, WorldDenied) as error:
+        raise type(error)(f"{error}{hint}") from error
+    if epoch is None:
+        raise SettingsError(f"the ledger knows no application `{origin.application}`{hint}")
+    return Opened(ledger, origin, epoch)
 
 
 def moment(text: str) -> datetime:
@@ -66,20 +99,12 @@ class Chosen:
     def __init__(self, args: argparse.Namespace, *, id_: str = "", raw: bool = True) -> None:
         """Raises SettingsError where the ledger knows no such application."""
         settings: Settings = args.settings
-        if args.files and not Path(settings.ledger.path).exists():
-            raise SettingsError(f"found no ledger at {settings.ledger.path}: has a `backfill` run here?")
-        self.ledger: LedgerStore = ledger_of(settings, file_run=args.files)
-        try:
-            epoch = epoch_of(self.ledger, settings.kcl.application)
-        except (WorldError, WorldDenied) as error:
-            raise type(error)(f"{error}{'' if args.files else _OR_FILES}") from error
-        if epoch is None:
-            said = f"the ledger knows no application `{settings.kcl.application}`"
-            raise SettingsError(f"{said}{'' if args.files else _OR_FILES}")
-        self.epoch = epoch
-        self.redrives = Redrives(self.ledger, epoch)
-        self._stream = "" if args.files else settings.stream.name
-        self._rejects = Rejects(place_of(settings), self._wanted(args, id_), raw=raw)
+        self.ledger, origin, self.epoch = opened(args)
+        self.redrives = Redrives(self.ledger, self.epoch)
+        self._stream = origin.stream
+        place = place_of(settings)
+        view = view_of(self.ledger, place, self.epoch)  # before the shards
+        self._rejects = Rejects(place, self._wanted(args, id_), raw=raw, view=view)
         self._pending = getattr(args, "pending", False)
 
     @staticmethod

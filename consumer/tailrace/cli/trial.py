@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from tailrace.edition import Edition
-from tailrace.nouns import Identity, Outcome, Record
+from tailrace.nouns import Identity, Outcome, Reason, Record
 from tailrace.rows.pipeline import SCHEMA, UNKNOWN_TYPE, Pipeline
 from tailrace.rows.treatment import Treatment, Verdict
 from tailrace.schema.book import QUARANTINE, Book
@@ -52,9 +52,9 @@ class Trial:
 
         self._pipeline, self._strict = made(self._treatment), made(alone)
 
-    def __call__(self, data: bytes) -> list[Judged]:
-        """Return what becomes of the events of one record, in their order."""
-        record = Record(data, "1", 0, self._arrival_ms)
+    def __call__(self, data: bytes, fault: Reason | None = None) -> list[Judged]:
+        """Return what becomes of the events of one record, in their order. `fault`: why it is none."""
+        record = Record(data, "1", 0, self._arrival_ms, fault=fault)
         outcome = self._pipeline([record])
         found = dict(_stored(outcome, self._book)) | dict(_rejected(outcome, self._book))
         missing = [index for index in range(outcome.received) if index not in found]

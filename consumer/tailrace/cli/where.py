@@ -10,8 +10,9 @@ import json
 import sys
 
 from tailrace.cli import masking
-from tailrace.commit.committed import QUARANTINE, epoch_of, shards_of
-from tailrace.commit.stores import ledger_of
+from tailrace.cli.selection import add_origins, opened
+from tailrace.commit.committed import QUARANTINE, shards_of
+from tailrace.commit.compacted import view_of
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import Found, Search
@@ -19,6 +20,7 @@ from tailrace.sinks.lake.read import Found, Search
 NAME = "where"
 HELP = "Find one event: its record, plan, object and row group, or its reject."
 GROUP = "look"
+TRIES = 3  # where a compaction replaces what is being read
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "event_id", metavar="EVENT_ID", help="the event's own id, or its row_id, derived from its position"
     )
-    parser.add_argument("--files", action="store_true", help="look in what `backfill` stored, by its local ledger")
+    add_origins(parser, "look in what `{}` stored")
     parser.add_argument("--raw", action="store_true", help="show the values in reasons: they may be personal data")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
@@ -34,15 +36,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look the event up; return the exit status."""
     settings = args.settings
-    ledger = ledger_of(settings, file_run=args.files)
-    epoch = epoch_of(ledger, settings.kcl.application)
-    if epoch is None:
-        print(f"tailrace: the ledger knows no application `{settings.kcl.application}`", file=sys.stderr)
-        return 2
-    search = Search(place_of(settings), args.event_id)
-    found = 0
-    for one in search.run(list(shards_of(ledger, epoch, "" if args.files else settings.stream.name))):
-        found += 1
+    ledger, origin, epoch = opened(args)
+    place = place_of(settings)
+    for _ in range(TRIES):
+        search = Search(place, args.event_id, view_of(ledger, place, epoch))  # before the shards
+        hits = list(search.run(list(shards_of(ledger, epoch, origin.stream))))
+        if not search.changed:
+            break
+    found = len(hits)
+    for one in hits:
         print(json.dumps(_plain(one, raw=args.raw)) if args.json else _text(one, raw=args.raw))
     if not args.json:
         print(f"{found or 'not'} found; read {search.objects} objects.")

@@ -10,14 +10,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+from tailrace.commit import audit_archive
+from tailrace.commit.audit_compacted import Contents, Outputs, Reader
+from tailrace.commit.audit_report import Finding, Report, ShardReport
+from tailrace.commit.audit_strays import strays
 from tailrace.commit.committed import (
-    LAKE,
+    ARCHIVE,
     QUARANTINE,
-    SUFFIXES,
     CommitFile,
+    CommitFileError,
     Shard,
     StoredObject,
     commits_of,
@@ -25,76 +29,28 @@ from tailrace.commit.committed import (
     shards_of,
     told_once,
 )  # fmt: skip
-from tailrace.commit.plan import Counts, PositionsDigest, item_from_dict, lane_key
-from tailrace.commit.ports import LedgerStore, Place
+from tailrace.commit.compacted import Whole, tables_of, whole_of, wrong_folds
+from tailrace.commit.compaction import TableItem
+from tailrace.commit.plan import Counts, PositionsDigest
+from tailrace.commit.ports import CommitFacts, LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
 
 READ_BYTES = 8 * 1024 * 1024
 NAMES_SHOWN = 5
 DAY = re.compile(r"/dt=(?P<day>\d{4}-\d{2}-\d{2})/")
-STEM = re.compile(rf"(?P<shard>.+)-(?P<chain>\d{{10}})(?:{'|'.join(map(re.escape, SUFFIXES))})")
 
 CHECKS: Mapping[str, str] = {
     "commits": "the ledger's chain counts the plans; each has its commit file, which names its own shard and chain",
     "ranges": "each plan begins where the one before ended; the last ends at the ledger's watermark",
-    "objects": "every object that a commit file names is there, with its bytes and its SHA-256",
+    "objects": "every object that a commit file names is there, with its bytes and its SHA-256, or is replaced",
     "rows": "the objects' rows, counted, are what the commit file says; events are `stored`, quarantine is `rejected`; "
     "what a folder has in two formats is the same rows in the same order, and counts once",
-    "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records",
-    "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals",
+    "positions": "each row lies in its plan's range; no row_id or position stands twice; they are the plan's records; "
+    "so are the archive's, where it is on",
+    "sums": "received = stored + rejected + filtered in every plan; the plans' sums are the ledger's totals; where the "
+    "archive is on, a plan's records are archived",
     "strays": "no object with rows lies in the lake that no committed or open plan names",
 }
-
-
-class Contents(NamedTuple):
-    """What is read from one object."""
-
-    row_ids: Sequence[str]
-    positions: Sequence[str]  # `<sequence>/<sub>/<index>`, one a row
-
-
-class Reader(Protocol):
-    """Knows the objects' format. Raises ValueError for bytes that are not in it."""
-
-    def rows(self, place: Place, name: str) -> int: ...
-    def contents(self, place: Place, name: str) -> Contents: ...
-
-
-class Finding(NamedTuple):
-    """Something that does not hold."""
-
-    check: str
-    text: str
-
-
-class ShardReport(NamedTuple):
-    """What was looked at in one shard, and what was found."""
-
-    stream: str
-    shard: str
-    chain: int
-    totals: Counts
-    findings: list[Finding]
-    compared: Counter[str]  # check -> comparisons
-    numbers: dict[str, str]  # check -> the numbers, for a person
-    notes: list[str]
-
-    @property
-    def holds(self) -> bool:
-        return not self.findings
-
-
-class Report(NamedTuple):
-    """The whole lake."""
-
-    epoch: str
-    shards: list[ShardReport]
-    findings: list[Finding]  # of no shard that the ledger knows
-    notes: list[str]
-
-    @property
-    def holds(self) -> bool:
-        return not self.findings and all(shard.holds for shard in self.shards)
 
 
 def audit(
@@ -102,28 +58,51 @@ def audit(
 ) -> Report:
     """Compare the ledger, the commit files and the objects of every shard; then look for what none of them names.
 
-    Objects of the quarantine from days before `expired_before` (YYYY-MM-DD) may be gone: they are counted in a note.
+    Objects of the quarantine and the archive from days before `expired_before` (YYYY-MM-DD) may be gone: they are
+    counted in a note. What a compaction replaces meanwhile is looked at once more.
     """
+    while True:
+        items = tables_of(ledger, epoch)
+        report = _once(ledger, place, reader, epoch, stream, expired_before)
+        if report.holds or _chains(tables_of(ledger, epoch)) == _chains(items):
+            return report
+
+
+def _chains(items: Mapping[str, TableItem]) -> Mapping[str, int]:
+    return {table: item.chain for table, item in items.items()}
+
+
+def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str, expired_before: str) -> Report:
     report = Report(epoch, [], [], [])
     named: set[int] = set()
+    items = tables_of(ledger, epoch)  # before the shards
+    try:
+        view = whole_of(place, epoch, items)
+        report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items, view))
+    except CommitFileError as error:
+        report.findings.append(Finding("commits", str(error)))
+        view = Whole()
+    outputs = Outputs(place, reader, view, partial(_expired, place, expired_before))
     shards = list(shards_of(ledger, epoch, stream))
     for shard in shards:
-        one = _ShardAudit(place, reader, shard, expired_before)
+        one = _ShardAudit(place, reader, shard, expired_before, outputs)
         one.run()
         named |= one.named
         report.shards.append(one.report)
-    _strays(ledger, place, reader, report, shards, named)
+    named |= _outputs(place, report, outputs)
+    strays(ledger, place, reader, report, shards, named)
     return report
 
 
 class _ShardAudit:
     """One shard, plan after plan."""
 
-    def __init__(self, place: Place, reader: Reader, shard: Shard, expired_before: str) -> None:
+    def __init__(self, place: Place, reader: Reader, shard: Shard, expired_before: str, outputs: Outputs) -> None:
         self._place = place
         self._reader = reader
         self._shard = shard
         self._expired_before = expired_before
+        self._outputs = outputs
         self._expired = list[StoredObject]()
         self.named: set[int] = set()
         item = shard.item
@@ -166,7 +145,10 @@ class _ShardAudit:
         item = self._shard.item
         if self._expired:
             rows = sum(entry.rows for entry in told_once(self._expired))
-            self.report.notes.append(f"{len(self._expired)} objects of the quarantine with {rows:,} rows have expired")
+            what = f"{len(self._expired)} objects of the quarantine or the archive with {rows:,} rows have expired"
+            self.report.notes.append(what)
+        if item.totals.archived:
+            self.report.notes.append(f"{item.totals.archived:,} records are archived as they came")
         if item.plan is not None:
             self.report.notes.append(
                 f"chain {item.plan.chain} is open: {item.plan.records} records up to {_where(item.plan.last)}"
@@ -183,17 +165,20 @@ class _ShardAudit:
         if chain == self._shard.item.chain:
             committed = self._shard.item.committed_generation
             self._same("commits", f"chain {chain}: its generation against the ledger", facts.generation, committed)
-        counts = Counts(facts.received, facts.stored, facts.rejected, facts.filtered)
+        counts = Counts(facts.received, facts.stored, facts.rejected, facts.filtered, facts.archived)
         self._law(f"chain {chain}", counts)
         self._sums = self._sums.plus(counts)
         self._records += facts.records
+        moved = [entry for entry in found.objects if self._replaced(chain, entry)]
+        own, archived = audit_archive.parted([entry for entry in found.objects if entry not in moved])
+        self._archive(chain, facts, archived)
         before = len(self._expired)
-        whole = tuple(entry for entry in found.objects if self._object(chain, entry))
+        whole = tuple(entry for entry in own if self._object(chain, entry))
         expired = self._expired[before:]
-        if len(whole) + len(expired) == len(found.objects):
+        if len(whole) + len(expired) == len(own):
             there = {entry.name.rpartition(".")[0] for entry in whole if entry.rows}
             gone = [entry for entry in told_once(expired) if entry.name.rpartition(".")[0] not in there]
-            self._contents(chain, found._replace(objects=whole), sum(entry.rows for entry in gone))
+            self._contents(chain, found._replace(objects=whole), sum(entry.rows for entry in gone), moved)
 
     def _range(self, chain: int, found: CommitFile, end: str | None) -> None:
         facts = found.facts
@@ -204,14 +189,23 @@ class _ShardAudit:
         text = f"chain {chain}: begins after {_where(facts.after)}, the one before ended at {_where(end)}: {kind}"
         self._check("ranges", facts.after == end, text)
 
+    def _replaced(self, chain: int, entry: StoredObject) -> bool:
+        """Do others hold the object's rows by now? Then what replaced it must have known it as it was committed."""
+        known = self._outputs.view.input(entry.name)
+        if known is None:
+            return False
+        self.named.add(hash(entry.name))
+        what = f"chain {chain}: {entry.name}, as what replaced it knew it"
+        self._same("objects", what, (known.rows, known.bytes, known.sha256), (entry.rows, entry.bytes, entry.sha256))
+        return True
+
     def _object(self, chain: int, entry: StoredObject) -> bool:
         """Compare the object's bytes with what was committed; True when they are the same, False also when expired."""
         self.named.add(hash(entry.name))
         try:
             length, digest = _measured(self._place, entry.name)
         except FileNotFoundError:
-            day = DAY.search(entry.name)
-            if entry.table == QUARANTINE and day is not None and day["day"] < self._expired_before:
+            if _old(entry, self._expired_before):
                 self._expired.append(entry)
                 return False
             self._find("objects", f"chain {chain}: {entry.name} is not there; it had {entry.rows} rows")
@@ -222,12 +216,38 @@ class _ShardAudit:
         self._same("objects", f"chain {chain}: SHA-256 of {entry.name}", digest, entry.sha256)
         return (length, digest) == (entry.bytes, entry.sha256)
 
-    def _contents(self, chain: int, found: CommitFile, expired: int) -> None:
-        """Compare the rows of a plan's objects with its commit file and its range; `expired` rows are not there."""
+    def _archive(self, chain: int, facts: CommitFacts, entries: Sequence[StoredObject]) -> None:
+        """Compare what is archived of a plan with its records."""
+        held = [audit_archive.counted(facts)]
+        before = len(self._expired)
+        whole = [entry for entry in entries if self._object(chain, entry)]
+        expired = self._expired[before:]
+        if len(whole) + len(expired) == len(entries):
+            rows = sum(entry.rows for entry in expired)
+            try:
+                held += audit_archive.compared(self._place, self._reader, facts, whole, rows)
+            except (ValueError, FileNotFoundError) as error:
+                self._find("rows", f"chain {chain}: its archive cannot be read: {error}")
+        for one in held:
+            self._same(one.check, f"chain {chain}: {one.what}", one.ours, one.theirs)
+
+    def _contents(self, chain: int, found: CommitFile, expired: int, moved: Sequence[StoredObject]) -> None:
+        """Compare a plan's rows with its commit file and its range; `expired` rows are not there."""
         facts = found.facts
         ids: list[str] = []
         positions: list[str] = []
+        try:
+            elsewhere = self._outputs.moved(self._shard.identity.shard, facts.after, facts.last, moved)
+        except ValueError as error:
+            self._find("rows", f"chain {chain}: what holds its moved rows: {error}")
+            return
+        expired += elsewhere.expired
         rows = Counter({True: expired})  # is quarantine -> rows
+        for table, held in elsewhere.contents:
+            rows[table == QUARANTINE] += len(held.row_ids)
+            ids.extend(held.row_ids)
+            positions.extend(held.positions)
+        self._same("rows", f"chain {chain}: rows that were moved", len(ids) + elsewhere.expired, elsewhere.rows)
         for entries in formats(found.objects):
             contents = self._told(chain, entries)
             if contents is None:
@@ -300,58 +320,34 @@ class _ShardAudit:
         self._check(check, holds=False, text=text)
 
 
-def _strays(
-    ledger: LedgerStore, place: Place, reader: Reader, report: Report, shards: Sequence[Shard], named: set[int]
-) -> None:
-    """Look at every object that no commit file named."""
-    by_stem = {
-        f"{shard.identity.epoch}-{shard.identity.stream}-{shard.identity.shard}": (shard, one)
-        for shard, one in zip(shards, report.shards, strict=True)
-    }
-    others = 0
-    uncommitted: Counter[str] = Counter()
-    for name in _unnamed(place, named):
-        stem = STEM.fullmatch(name.rpartition("/")[2])
-        if stem is None or not stem["shard"].startswith(report.epoch + "-"):
-            others += 1
-            continue
-        shard, one = by_stem.get(stem["shard"], (None, None))
-        if shard is None or one is None:
-            report.findings.extend(_judge(reader, place, name, "of a shard without an item in the ledger"))
-            continue
-        one.compared["strays"] += 1
-        # Preparing comes before writing, so the ledger as it stands now knows every plan that may have written this.
-        if int(stem["chain"]) > shard.item.chain and _prepared(ledger, shard, int(stem["chain"])):
-            uncommitted[stem["shard"]] += 1
-        else:
-            one.findings.extend(_judge(reader, place, name, "named by no committed plan"))
-    for text, count in uncommitted.items():
-        by_stem[text][1].notes.append(f"{count} uncommitted objects of a plan that is open, or was when this began")
-    if others:
-        report.notes.append(f"{others} objects of other epochs, other streams or other writers")
+def _outputs(place: Place, report: Report, outputs: Outputs) -> set[int]:
+    """Compare the objects that compactions wrote with what their files say; return what stands for their names."""
+    for one, objects in outputs.live():
+        for entry in objects:
+            try:
+                measured = _measured(place, entry.name)
+            except FileNotFoundError:
+                if not outputs.gone(entry):
+                    text = f"{one.table}, compaction {one.chain}: {entry.name} is not there; it had {entry.rows} rows"
+                    report.findings.append(Finding("objects", text))
+                continue
+            if measured != (entry.bytes, entry.sha256):
+                text = f"{one.table}, compaction {one.chain}: {entry.name} has other bytes than were committed"
+                report.findings.append(Finding("objects", text))
+    report.findings.extend(Finding("rows", text) for text in outputs.left())
+    if outputs.view.compactions:
+        rows = sum(entry.rows for _, objects in outputs.live() for entry in told_once(objects))
+        report.notes.append(f"compactions: {len(outputs.view.compactions):,}, which hold {rows:,} rows")
+    return {hash(entry.name) for one in outputs.view.compactions for entry in one.objects}
 
 
-def _prepared(ledger: LedgerStore, shard: Shard, chain: int) -> bool:
-    found = ledger.read(lane_key(shard.identity, LAKE))
-    if found is None:
-        return False
-    item = item_from_dict(found[1])
-    return chain <= item.chain or (item.plan is not None and item.plan.chain == chain)
+def _old(entry: StoredObject, expired_before: str) -> bool:
+    day = DAY.search(entry.name)
+    return entry.table in {QUARANTINE, ARCHIVE} and day is not None and day["day"] < expired_before
 
 
-def _unnamed(place: Place, named: set[int]) -> Iterator[str]:
-    for name, _ in place.names(""):
-        if not name.startswith("_") and hash(name) not in named:
-            yield name
-
-
-def _judge(reader: Reader, place: Place, name: str, why: str) -> list[Finding]:
-    """An object without rows harms nobody: it was put at the name of a plan that its next owner filled otherwise."""
-    try:
-        rows = reader.rows(place, name)
-    except (ValueError, FileNotFoundError) as error:
-        return [Finding("strays", f"{name}, {why}, cannot be read: {error}")]
-    return [Finding("strays", f"{name}, {why}, has {rows} rows")] if rows else []
+def _expired(place: Place, expired_before: str, entry: StoredObject) -> bool:
+    return _old(entry, expired_before) and place.head(entry.name) is None
 
 
 def _measured(place: Place, name: str) -> tuple[int, str]:

@@ -89,7 +89,8 @@ class Batch:
         self.last = part.last
         self.bytes += part.bytes
         self.rows += outcome.stored + outcome.rejected
-        self.counts = self.counts.plus(Counts(outcome.received, outcome.stored, outcome.rejected, outcome.filtered))
+        became = Counts(outcome.received, outcome.stored, outcome.rejected, outcome.filtered, outcome.archived)
+        self.counts = self.counts.plus(became)
         self.repeated.update(outcome.repeated)
         self._digest.add(part.positions)
 

@@ -15,6 +15,7 @@ from tailrace.nouns import Identity
 
 LAKE = "lake"  # the lane whose commit files these are
 QUARANTINE = "quarantine"  # the table of what was rejected
+ARCHIVE = "raw"  # the table of records as they came, which are no rows of events
 VERSION = 1
 SUFFIXES = (".parquet", ".avro")  # of objects with rows; where several hold the same rows, the first is read
 
@@ -54,6 +55,7 @@ def decode(data: bytes) -> CommitFile:
         if raw["version"] != VERSION:
             message = f"version {raw['version']} of the commit file is not known here"
             raise CommitFileError(message)
+        raw.setdefault("archived", 0)  # written before there was an archive
         facts = CommitFacts(**{field: raw[field] for field in CommitFacts._fields})
         objects = tuple(
             StoredObject(**{field: entry[field] for field in StoredObject._fields}) for entry in raw["objects"]
@@ -103,9 +105,9 @@ def shards_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = LAKE) ->
             yield Shard(Identity(of, epoch, shard), item_from_dict(found[1]))
 
 
-def commits_of(place: Place, shard: Shard) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:
-    """Yield (chain, commit file) of all that is committed, oldest first; None where the file is missing."""
-    for chain in range(1, shard.item.chain + 1):
+def commits_of(place: Place, shard: Shard, after: int = 0) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:
+    """Yield (chain, commit file) of all that is committed after a chain, oldest first; None where it is missing."""
+    for chain in range(after + 1, shard.item.chain + 1):
         try:
             yield chain, decode(place.read(commit_name(shard.identity, chain)))
         except FileNotFoundError:

@@ -105,6 +105,10 @@ class Lane:
         return self._owner.why
 
     @property
+    def generation(self) -> int:
+        return self._owner.generation
+
+    @property
     def poison(self) -> tuple[str, ...]:
         """Records that killed children."""
         return self._owner.item.poison
@@ -390,4 +394,4 @@ class Lane:
 
 
 def _rows(outcome: Outcome) -> int:
-    return outcome.stored + outcome.rejected
+    return outcome.stored + outcome.rejected + outcome.archived

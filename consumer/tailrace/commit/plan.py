@@ -17,15 +17,21 @@ PLAN_INLINE_BYTES_MAX = 64 * 1024  # a larger list of names goes to an object; D
 
 
 class Counts(NamedTuple):
-    """Events by what became of them. `received == stored + rejected + filtered`."""
+    """Events by what became of them, `received == stored + rejected + filtered`; and records kept as they came."""
 
     received: int = 0
     stored: int = 0
     rejected: int = 0
     filtered: int = 0
+    archived: int = 0
 
     def plus(self, other: Counts) -> Counts:
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def events(self) -> dict[str, int]:
+        """Return what became of events alone, by name."""
+        return {name: count for name, count in self._asdict().items() if name != "archived"}
 
 
 class Plan(NamedTuple):

@@ -108,6 +108,7 @@ class CommitFacts(NamedTuple):
     rejected: int
     filtered: int
     digests: Mapping[str, str]  # code, book
+    archived: int = 0  # records kept as they came
 
 
 class Filling(Protocol):

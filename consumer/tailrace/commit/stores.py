@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final, NamedTuple
+
 from tailrace.commit.ports import Claims, LedgerStore
 from tailrace.settings import Settings
+
+DROPS: Final = "drops"  # the stream of dropped files, as lanes have it
+
+
+class Origin(NamedTuple):
+    """Whose shards they are: the consumer's of a stream, `backfill`'s, or `drops`'s."""
+
+    file_run: bool
+    application: str  # as the ledger knows it
+    stream: str  # "" for every stream of the ledger
+
+
+def origin_of(settings: Settings, *, files: bool = False, drops: bool = False) -> Origin:
+    """Return where to look in the ledger."""
+    application = settings.kcl.application
+    if drops:
+        return Origin(False, f"{DROPS}/{application}", DROPS)  # no application of KCL has a `/`
+    return Origin(True, application, "") if files else Origin(False, application, settings.stream.name)
 
 
 def ledger_of(settings: Settings, *, file_run: bool) -> LedgerStore:

@@ -26,7 +26,7 @@ from tailrace.kcl.preflight import Ready, Refused
 from tailrace.kcl.run_dir import RunDir, edition_copy
 from tailrace.ops import logs, metrics, metrics_server
 from tailrace.ops.clock import Clock
-from tailrace.settings import Serve, Settings, dump
+from tailrace.settings import Settings, dump
 
 LOOP_S: Final = 0.2
 SWEEP_S: Final = 5.0
@@ -159,7 +159,7 @@ class Supervisor:
                 health.ready(with_children(self.snapshot(), sheet, self._failures), self._settings.serve.silence_s)
             ),
         }
-        server = _server(self._settings.serve, pages)
+        server = metrics_server.serving(self._settings.serve, pages, Refused)
         self._log.info("serving /metrics, /livez, /readyz", host=self._settings.serve.host, port=server.port)
         handlers = {sign: signal.signal(sign, self._on_signal) for sign in _SIGNALS}
         try:
@@ -333,13 +333,6 @@ def _run_dir(wanted: str) -> RunDir:
         return RunDir(wanted)
     except OSError as error:
         raise Refused(f"[kcl] run_dir: {error.filename or wanted}: {error.strerror or error}") from None
-
-
-def _server(serve: Serve, pages: Mapping[str, Callable[[], metrics_server.Page]]) -> metrics_server.Server:
-    try:
-        return metrics_server.Server(serve.host, serve.port, pages)
-    except OSError as error:  # taken, not allowed, or no address of this host
-        raise Refused(f"[serve] port {serve.port} on host {serve.host}: {error.strerror or error}") from None
 
 
 def _ending(code: int) -> str:

@@ -119,6 +119,8 @@ class Watch:
         metrics.EVENTS_STORED.labels(self._shard, lane).inc(facts["stored"])
         metrics.EVENTS_REJECTED.labels(self._shard, lane).inc(facts["rejected"])
         metrics.EVENTS_FILTERED.labels(self._shard, lane).inc(facts["filtered"])
+        if facts["archived"]:
+            metrics.RECORDS_ARCHIVED.labels(self._shard, lane).inc(facts["archived"])
         metrics.PLAN_ROWS.labels(lane).observe(facts["stored"] + facts["rejected"])
         metrics.PLAN_BYTES.labels(lane).observe(self._bytes)
         metrics.LAST_COMMIT.labels(self._shard, lane).set(self._clock.now_ms() / 1000)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _FRESH = (1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1800, 3600)
@@ -42,6 +42,7 @@ EVENTS_RECEIVED = _counter("events_received_total", "Events in committed plans."
 EVENTS_STORED = _counter("events_stored_total", "Events stored as rows.", "shard", "lane")
 EVENTS_REJECTED = _counter("events_rejected_total", "Events kept in quarantine.", "shard", "lane")
 EVENTS_FILTERED = _counter("events_filtered_total", "Events filtered on purpose.", "shard", "lane")
+RECORDS_ARCHIVED = _counter("records_archived_total", "Records kept as they came.", "shard", "lane")
 REJECTS = _counter("rejects_total", "Rejected events by their first reason.", "type", "stage", "keyword")
 STORED = _counter("stored_total", "Stored events by type.", "type")
 FILTERED = _counter(
@@ -90,6 +91,28 @@ POISON = _counter(
 )
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
+
+
+# `tailrace drops`. Its events, plans and rejects stand above, as of the shard "drops".
+DROP_MESSAGES = _counter("drop_messages_total", "Messages by what became of them: deleted, kept, unknown.", "result")
+DROP_FILES = _counter(
+    "drop_files_total",
+    "Announced files by what was found: done, repeated, refused, gone, unfinished, busy, failed, ignored.",
+    "result",
+)
+DROP_AGE = _gauge("drop_message_age_seconds", "Age of the last message when it came, 0 when the queue had none.")
+
+# Commands that run and end, `load` and `compact`: what the last run did. (name, help), see cli/once.py.
+RUN_END: Final = ("tailrace_run_end_timestamp_seconds", "When the command's last run ended.")
+RUN_SECONDS: Final = ("tailrace_run_seconds", "How long the last run took.")
+RUN_STATUS: Final = ("tailrace_run_status", "The last run's exit status.")
+RUN_PROBLEMS: Final = ("tailrace_run_problems", "What the last run could not do, as it said on standard error.")
+RUN_ROWS: Final = ("tailrace_run_rows", "Rows of the last run: landed, rejected, missing; compacted.")
+
+
+def alone(registry: CollectorRegistry, named: tuple[str, str], *labels: str) -> Gauge:
+    """Return a gauge of one of these, in a registry of its own."""
+    return Gauge(*named, labels, registry=registry)
 
 
 def name_of(metric: Gauge | Counter) -> str:

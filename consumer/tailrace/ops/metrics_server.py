@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from tailrace.ops import logs
+from tailrace.settings import Serve
 
 ARCHIVE: Final = "archive"  # stands where a pid stands in a file's name
 _TRIES: Final = 3
@@ -147,6 +148,14 @@ class Server:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def serving(serve: Serve, pages: Mapping[str, Callable[[], Page]], refused: Callable[[str], Exception]) -> Server:
+    """Return a server at the address of the settings; raise what `refused` makes of a line where that cannot be."""
+    try:
+        return Server(serve.host, serve.port, pages)
+    except OSError as error:  # taken, not allowed, or no address of this host
+        raise refused(f"[serve] port {serve.port} on host {serve.host}: {error.strerror or error}") from None
 
 
 def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:

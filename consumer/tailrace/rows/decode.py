@@ -25,8 +25,10 @@ AROUND_BYTES_MAX: Final = 64 * 1024 * 1024  # what stands around a batch, in the
 _MEMBER_BYTES_MIN: Final = 5  # `"":0,`
 # A number of 19 digits or more may need more than 64 bits. Bytes are sorted into digits, what may stand before a
 # number, and others, the whole chunk at once: three times as fast as a regular expression.
-_SORTED: Final = bytes(48 if byte in b"0123456789" else 58 if byte in b":[, \t\r\n-" else 120 for byte in range(256))
+_SORTED: Final = bytes(48 if byte in b"0123456789" else 58 if byte in b":[, \t\r\n-\0" else 120 for byte in range(256))
 _HUGE: Final = b":" + b"0" * 19
+_BETWEEN: Final = b"\0"  # in no JSON: what holds it takes the long way
+_NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"{[" + _BETWEEN)
 _SPACE: Final = b" \t\r\n"
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
 
@@ -69,8 +71,10 @@ class Decoder:
         late, spoilt = Events([], [], [], [], set(), {}), list[Spoilt]()
         datas = [record.data for record in records]
         odd = {at for at, record in enumerate(records) if record.fault is not None}
-        odd |= _huge(datas)
-        odd |= self._large(datas)
+        joined = _BETWEEN.join(datas)
+        if _HUGE in joined.translate(_SORTED):
+            odd |= {at for at, data in enumerate(datas) if _is_huge(data)}
+        odd |= self._large(datas, joined)
         values, kept = list[dict[str, Any]](), list[Record]()
         loads, add_value, add_record = orjson.loads, values.append, kept.append
         batch_key, more_keys = (*self._batch_keys, None)[0], len(self._batch_keys) > 1
@@ -99,23 +103,25 @@ class Decoder:
             writers,
         ), spoilt
 
-    def _large(self, datas: list[bytes]) -> set[int]:
+    def _large(self, datas: list[bytes], joined: bytes) -> set[int]:
         """Return the records that may be too deep, too long or hold too many members."""
         depth, count = self._limits.depth_max, self._limits.properties_max
-        found = {at for at, data in enumerate(datas) if data.count(b"{") + data.count(b"[") > depth}
+        found = set[int]()
+        brackets = joined.translate(None, _NO_BRACKET).split(_BETWEEN)
+        if max(map(len, brackets)) > depth:
+            found = {at for at, data in enumerate(datas) if data.count(b"{") + data.count(b"[") > depth}
         long = min(_MEMBER_BYTES_MIN * count, self._bytes_max)
-        found.update(
-            [
+        if max(map(len, datas), default=0) > long:
+            found |= {
                 at
                 for at, data in enumerate(datas)
                 if len(data) > long and (len(data) > self._bytes_max or data.count(b":") > count)
-            ]
-        )
+            }
         return found
 
     def _suspect(self, record: Record, events: Events, spoilt: list[Spoilt]) -> None:
         """Look closer at a record that is perhaps sound."""
-        if record.fault is not None or _huge([record.data]) or len(record.data) > self._bytes_max:
+        if record.fault is not None or _is_huge(record.data) or len(record.data) > self._bytes_max:
             self._long_way(record, events, spoilt)
             return
         try:
@@ -258,11 +264,9 @@ class Decoder:
         return [member.value for member in inside], b"{" + b",".join(others) + b"}" if others else None
 
 
-def _huge(datas: list[bytes]) -> set[int]:
-    """Return the records that may hold an integer beyond 64 bits: parsed, it would be a float."""
-    if _HUGE not in b"\n".join(datas).translate(_SORTED):
-        return set()
-    return {at for at, data in enumerate(datas) if _HUGE in (b"\n" + data).translate(_SORTED)}
+def _is_huge(data: bytes) -> bool:
+    """Say whether a record may hold an integer beyond 64 bits: parsed, it would be a float."""
+    return _HUGE in (b"\n" + data).translate(_SORTED)
 
 
 def _loads(raw: bytes) -> Any:

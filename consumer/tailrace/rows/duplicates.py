@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tailrace.nouns import Outcome, Rows
-from tailrace.schema.book import QUARANTINE
+from tailrace.schema.book import RESERVED
 
 DUPLICATE: Final = "duplicate"
 REDRIVEN: Final = "redriven"
@@ -101,7 +101,7 @@ def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:
     filtered = Counter(dict(outcome.filtered_by))
     stored = outcome.stored_by_type.copy()
     for part in outcome.rows:
-        places = [] if part.table is QUARANTINE else part.batch.column("position").to_pylist()
+        places = [] if part.table.name in RESERVED else part.batch.column("position").to_pylist()
         stays = [place not in repeated for place in places]
         if all(stays):
             rows.append(part)
@@ -127,7 +127,7 @@ def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:
 
 
 def _stored(rows: Sequence[Rows]) -> Iterable[pa.RecordBatch]:
-    return (part.batch for part in rows if part.table is not QUARANTINE)
+    return (part.batch for part in rows if part.table.name not in RESERVED)
 
 
 def _texts(batch: pa.RecordBatch, *names: str) -> Iterable[tuple[str, ...]]:

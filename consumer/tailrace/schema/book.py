@@ -96,6 +96,23 @@ QUARANTINE: Final = Table(
     dictionary=("stage", "keyword", "path", "message", "reasons", "event_type", "schema", "tenant", "shard"),
 )  # fmt: skip
 
+ARCHIVE: Final = Table(
+    name="raw",
+    schema=pa.schema([
+        ("stream", pa.string()),
+        ("epoch", pa.string()),
+        ("shard", pa.string()),
+        ("sequence", pa.string()),
+        ("sub", pa.int64()),
+        ("received_at", TIME),
+        ("partition_key", pa.string()),
+        ("fault", pa.string()),  # JSON text: why the record could not be read, where that was found before its bytes
+        ("data", pa.binary()),  # last, so that what is known to nobody outside stands before it
+    ]),
+    dictionary=(),
+)  # fmt: skip
+RESERVED: Final = frozenset((QUARANTINE.name, ARCHIVE.name))  # what no event type's table may be called
+
 Key = tuple[str, str]  # event type, version
 _VERSION: Final = re.compile(r"[0-9]+(-[0-9]+)*")
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -305,7 +322,7 @@ def safe(event_type: str) -> str:
 
     What is changed ends in a hash of the original. Names that other things below the lake have are changed too.
     """
-    if _SAFE.fullmatch(event_type) and event_type.casefold() != QUARANTINE.name:
+    if _SAFE.fullmatch(event_type) and event_type.casefold() not in RESERVED:
         return event_type
     digest = hashlib.blake2b(event_type.encode(), digest_size=6).hexdigest()
     return f"t-{_UNSAFE.sub('_', event_type)[:80]}-{digest}"

@@ -503,35 +503,35 @@ TBLPROPERTIES (
 
 CREATE OR REPLACE VIEW "tailrace"."events" AS
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."checkout_step_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."click_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."custom_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."form_submit_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."page_view_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."purchase_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."score_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at, "dt" AS dt
 FROM "tailrace"."scroll_v1";
 
 CREATE OR REPLACE VIEW "tailrace"."events_per_minute" AS

@@ -42,7 +42,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."checkout_step_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."checkout_step_v1_staging" (LIKE "tailrace"."checkout_step_v1");
 
 -- "click/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."click_v1" (
@@ -88,7 +87,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."click_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."click_v1_staging" (LIKE "tailrace"."click_v1");
 
 -- "custom/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."custom_v1" (
@@ -134,7 +132,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."custom_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."custom_v1_staging" (LIKE "tailrace"."custom_v1");
 
 -- "form_submit/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."form_submit_v1" (
@@ -180,7 +177,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."form_submit_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."form_submit_v1_staging" (LIKE "tailrace"."form_submit_v1");
 
 -- "page_view/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."page_view_v1" (
@@ -226,7 +222,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."page_view_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."page_view_v1_staging" (LIKE "tailrace"."page_view_v1");
 
 -- "purchase/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."purchase_v1" (
@@ -272,7 +267,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."purchase_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."purchase_v1_staging" (LIKE "tailrace"."purchase_v1");
 
 -- "score/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."score_v1" (
@@ -315,7 +309,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."score_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."score_v1_staging" (LIKE "tailrace"."score_v1");
 
 -- "scroll/v1". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."scroll_v1" (
@@ -361,7 +354,6 @@ CREATE TABLE IF NOT EXISTS "tailrace"."scroll_v1" (
 )
 DISTKEY ("row_id")
 SORTKEY ("event_time");
-CREATE TABLE IF NOT EXISTS "tailrace"."scroll_v1_staging" (LIKE "tailrace"."scroll_v1");
 
 -- "quarantine". Redshift enforces no key: rows are merged by row_id.
 CREATE TABLE IF NOT EXISTS "tailrace"."quarantine" (
@@ -383,39 +375,38 @@ CREATE TABLE IF NOT EXISTS "tailrace"."quarantine" (
 )
 DISTKEY ("row_id")
 SORTKEY ("received_at");
-CREATE TABLE IF NOT EXISTS "tailrace"."quarantine_staging" (LIKE "tailrace"."quarantine");
 
 CREATE OR REPLACE VIEW "tailrace"."events" AS
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."checkout_step_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."click_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."custom_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."form_submit_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."page_view_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."purchase_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."score_v1"
 UNION ALL
 SELECT row_id, event_id, tenant, event_type, schema_version, event_time, time_source, received_at, user_id, session_id,
-  CASE WHEN time_source IN ('too_old', 'future') THEN received_at ELSE event_time END AS filed_at
+  CASE WHEN time_source IN ('too_old', 'future', 'late') THEN received_at ELSE event_time END AS filed_at
 FROM "tailrace"."scroll_v1";
 
 CREATE OR REPLACE VIEW "tailrace"."events_per_minute" AS

@@ -15,75 +15,10 @@ from typing import Any
 
 import pytest
 
+from support.filed import Work
 from tailrace import files
-from tailrace.cli import main
-from tailrace.commit.committed import commits_of, epoch_of, shards_of
-from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.nouns import Redriven
 from tailrace.rows.redriven import wrap
-from tailrace.sinks.lake.places.directory import DirectoryPlace
-from tailrace.sinks.lake.read import LakeReader
-
-SCHEMA = {
-    "type": "object",
-    "required": ["type", "n"],
-    "properties": {"type": {"const": "page"}, "n": {"type": "integer"}, "timestamp": {"type": "string"}},
-}
-
-
-class Work:
-    """A folder with files, a lake and a ledger."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "schemas" / "page").mkdir(parents=True)
-        (folder / "schemas" / "page" / "1.json").write_text(json.dumps(SCHEMA))
-        self.environ = {
-            "TAILRACE_LAKE_URI": str(folder / "lake"),
-            "TAILRACE_LEDGER_PATH": str(folder / "ledger.sqlite"),
-            "TAILRACE_SCHEMAS_PATH": str(folder / "schemas"),
-            "TAILRACE_FLUSH_ROWS": "1000",
-        }
-
-    def write(self, name: str, events: int, *, first: int = 0) -> Path:
-        """Write a file in which every tenth line is no JSON."""
-        lines = [
-            b"no JSON" if n % 10 == 9 else json.dumps({"type": "page", "n": n}).encode()
-            for n in range(first, first + events)
-        ]
-        path = self.folder / name
-        path.write_bytes(gzip.compress(b"\n".join(lines)) if name.endswith(".gz") else b"\n".join(lines))
-        return path
-
-    def backfill(self, *paths: str | Path) -> int:
-        return main(["backfill", "--quiet", *map(str, paths)], self.environ)
-
-    def audit(self) -> int:
-        return main(["audit", "--files", "--explain"], self.environ)
-
-    def positions(self) -> list[str]:
-        """Return `<shard> <position>` of every committed row."""
-        store, place, reader = (
-            SqliteLedger(self.environ["TAILRACE_LEDGER_PATH"]),
-            DirectoryPlace(self.lake),
-            LakeReader(),
-        )
-        try:
-            epoch = epoch_of(store, "tailrace")
-            assert epoch is not None
-            return [
-                f"{shard.identity.shard} {position}"
-                for shard in shards_of(store, epoch, "files")
-                for _, commit in commits_of(place, shard)
-                for entry in commit.objects  # type: ignore[union-attr]
-                for position in reader.contents(place, entry.name).positions
-            ]
-        finally:
-            store.close()
-
-    @property
-    def lake(self) -> Path:
-        return self.folder / "lake"
 
 
 @pytest.fixture
@@ -331,4 +266,54 @@ def test_a_run_that_is_killed_again_and_again_stores_once_what_a_whole_run_store
     assert work.backfill(path) == 0
     found = work.positions()
     assert len(found) == len(set(found)) == 12_000
+    assert work.audit() == 0
+
+
+def csv_of(work: Work, name: str, rows: int) -> Path:
+    """Write a file of CSV in which every tenth row has a broken quote."""
+    lines = ["n,timestamp", *(f'{n},"' if n % 10 == 9 else f'{n},"2026-01-31T00:00:00Z"' for n in range(rows))]
+    work.environ["TAILRACE_CSV_COLUMNS"] = "n=n:integer"
+    work.environ["TAILRACE_CSV_EVENT_TYPES"] = "*=page"
+    work.environ["TAILRACE_CONTRACT_EVENT_TYPE"] = "type"
+    path = work.folder / name
+    data = "\r\n".join(lines).encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_rows_of_csv_are_stored_once(work: Work, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = csv_of(work, name, 100)
+    assert work.backfill(file) == 0
+    out = capsys.readouterr().out
+    assert "90 stored    page 90" in out
+    assert "10 rejected  (unknown): decode csv 10" in out
+    assert work.backfill(file) == 0
+    assert "100 records were stored by an earlier run and skipped" in capsys.readouterr().out
+    assert work.audit() == 0
+    positions = work.positions()
+    assert len(positions) == len(set(positions)) == 100
+
+
+def test_a_csv_without_its_required_column_is_refused_whole(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    file = csv_of(work, "a.csv", 100)
+    work.environ |= {"TAILRACE_CSV_REQUIRED": "price", "TAILRACE_CSV_ESCAPE": "^"}
+    assert work.backfill(file) == 1
+    said = capsys.readouterr()
+    assert 'a.csv: it lacks the required column "price"; found "n", "timestamp"' in said.err
+    assert "0 events received" in said.out
+    del work.environ["TAILRACE_CSV_REQUIRED"], work.environ["TAILRACE_CSV_ESCAPE"]
+    assert work.backfill(file) == 0
+    assert "90 stored" in capsys.readouterr().out
+    assert work.backfill(file) == 0
+
+
+def test_a_csv_that_was_begun_under_another_dialect_is_not_gone_on_with(
+    work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = csv_of(work, "a.csv", 100)
+    assert work.backfill(file) == 0
+    work.environ["TAILRACE_CSV_QUOTE"] = "'"
+    assert work.backfill(file) == 1
+    assert "it was begun under another [csv] delimiter, quote" in capsys.readouterr().err
     assert work.audit() == 0

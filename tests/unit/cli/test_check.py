@@ -164,6 +164,16 @@ def test_settings_that_do_not_hold_are_found_and_the_schemas_looked_at_all_the_s
     ]
 
 
+def test_a_pattern_that_fits_no_table_is_noted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    environ = {"TAILRACE_LAKE_AVRO": "page/*,pages/*", "TAILRACE_REDSHIFT_TABLES": "page/v1,quarantine,page"}
+    assert schemas.check(status=0, environ=environ)[:-1] == [
+        "note: [lake] avro 'pages/*' fits no table of the schemas",
+        "note: [redshift] tables 'page' fits no table of the schemas",
+    ]
+
+
 def test_routes_must_be_sound_and_name_known_types(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     schemas.put("page/1-0-0.good.jsonl", GOOD)

@@ -165,3 +165,29 @@ def test_a_version_that_is_not_there_has_judged_nothing(explain: Explain) -> Non
     assert lines[0] == "line 1: rejected, before a schema was asked"
     (fact,) = explain.facts({"schema": "iglu:com.acme/reading/jsonschema/7-0-0", "data": {}}, status=1)
     assert (fact["schema"], fact["reasons"][0]["path"]) == (None, "$.schema")
+
+
+READINGS = b'value,note\r\n1.5,"a,\nb"\r\nmany,\r\n1.5,"a\r\n2\r\n'
+CSV = {"TAILRACE_CSV_COLUMNS": "value=value:number,note=:drop", "TAILRACE_CSV_EVENT_TYPES": "readings-*.csv*=reading"}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_rows_of_csv_are_told_by_the_files_ending(explain: Explain, packed: bool) -> None:
+    explain.file = explain.file.with_name("readings-1.csv.gz" if packed else "readings-1.csv")
+    told = explain.facts(gzip.compress(READINGS) if packed else READINGS, status=1, **CSV)
+    assert [(one["line"], one["verdict"]) for one in told] == [
+        (2, "stored"),
+        (4, "rejected"),
+        (5, "rejected"),
+        (6, "rejected"),
+    ]
+    assert told[0]["row"]["value"] == 1.5
+    assert [one["reasons"][0]["keyword"] for one in told[1:]] == ["type", "csv", "cells"]
+
+
+def test_a_file_of_csv_that_is_refused_says_why(explain: Explain, capsys: pytest.CaptureFixture[str]) -> None:
+    explain.file = explain.file.with_name("a.csv")
+    explain.file.write_bytes(b"a,a\n1,2\n")
+    assert main(["explain", str(explain.file)], explain.environ) == 2
+    assert 'a.csv: its header names "a" twice' in capsys.readouterr().err
+    explain(b"a\n", status=2)

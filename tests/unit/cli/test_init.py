@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace import settings as tailrace_settings
+from tailrace import settings_load
 from tailrace.cli import main
 from tailrace.cli.guess import guessed
 from tailrace.cli.trial import STORED, Trial
@@ -79,7 +79,7 @@ def test_the_day_of_examples_without_its_broken_lines_is_stored_whole(
     init: Init, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    shipped = tailrace_settings.load(None, {})
+    shipped = settings_load.load(None, {})
     trial = Trial(shipped, load(shipped), arrival_ms=0)
     lines = (ROOT / "examples/day.jsonl").read_bytes().splitlines()
     sound = [line for line in lines if all(one.verdict == STORED for one in trial(line))]
@@ -294,7 +294,7 @@ def test_whatever_is_stored_by_its_own_word_passes_check_and_is_brought_in(event
             return
         assert status == 0
         assert main(["check", "--config", str(config)], {}) == 0
-        loaded = tailrace_settings.load(str(config), {})
+        loaded = settings_load.load(str(config), {})
         trial = Trial(loaded, load(loaded), arrival_ms=0)
         found = [one for line in sample.read_bytes().splitlines() for one in trial(line)]
         broken = [reason["stage"] for one in found if one.verdict != STORED for reason in one.reasons]

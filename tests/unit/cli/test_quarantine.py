@@ -267,7 +267,7 @@ def test_who_asks_a_ledger_that_is_away_hears_of_the_other(
     quarantine.configure(parser)
     args = parser.parse_args(["list"])
     args.settings = lake.settings()
-    with pytest.raises(error, match=r"no credentials \(what `backfill` rejected is found with --files\)"):
+    with pytest.raises(error, match=r"no credentials \(what `backfill` stored is found with --files\)"):
         quarantine.run(args)
 
 

@@ -104,15 +104,6 @@ def test_accept_waives_the_plans_count_and_records_it(lake: SmallLake) -> None:
     assert ask(lake, "shard-0", "--accept") == 1
 
 
-def test_an_unknown_application_is_status_2(lake: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    resolve.configure(parser)
-    args = parser.parse_args(["--files"])
-    args.settings = Settings(lake=Lake(uri=str(lake.root)), ledger=Ledger(path=str(lake.root / "other.sqlite")))
-    assert resolve.run(args) == 2
-    assert "knows no application" in capsys.readouterr().err
-
-
 def test_who_comes_second_decides_nothing() -> None:
     identity = Identity("stream", "epoch", "shard")
     store, place = MemoryLedger(), MemoryPlace()

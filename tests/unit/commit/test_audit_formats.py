@@ -11,7 +11,8 @@ import fastavro
 import pytest
 
 from support.small_lake import AVRO_ALONE, BOTH, EPOCH, FORM, QUARANTINE, STREAM, SmallLake
-from tailrace.commit.audit import Report, audit
+from tailrace.commit.audit import audit
+from tailrace.commit.audit_report import Report
 from tailrace.commit.committed import StoredObject, formats, told_once
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 from tailrace.sinks.lake.read import LakeReader

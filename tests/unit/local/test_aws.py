@@ -6,7 +6,7 @@ from pathlib import Path
 
 from local import aws
 from tailrace.kcl import refusals
-from tailrace.settings import load
+from tailrace.settings_load import load
 
 
 def test_the_settings_of_a_run_are_good_ones(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tailrace.rows.mending import Patch
 from tailrace.rows.pipeline import Pipeline
 from tailrace.schema.load import load
 from tailrace.settings import Contract, Limits
-from tailrace.settings import load as load_settings
+from tailrace.settings_load import load as load_settings
 
 END_MS = 1_763_726_400_000
 

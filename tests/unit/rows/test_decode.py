@@ -166,6 +166,22 @@ def test_limits_are_those_of_an_event_not_of_its_record() -> None:
     assert [one.reasons[0].keyword for one in spoilt] == ["depth", "properties"]
 
 
+@pytest.mark.parametrize(
+    ("body", "keyword"),
+    [
+        (b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", "depth"),
+        (b'{"a":' + b"[" * 40 + b"\0" + b"[" * 40 + b"]" * 80 + b"}", "depth"),
+        (b'{"a":\0' + b"12345678901234567890123" + b"}", "json"),
+        (b'{"a":12345678901234567890123}', "integer_range"),
+        (b"{" + b",".join(b'"%d":0' % at for at in range(1001)) + b"}", "properties"),
+    ],
+)
+def test_one_odd_record_among_others_is_the_only_one(body: bytes, keyword: str) -> None:
+    events, spoilt = run({"n": 1}, {"n": 2}, body, {"n": 3})
+    assert places(events) == [(1, 0), (2, 0), (3, 0)]
+    assert [(one.raw, one.reasons[0].keyword) for one in spoilt] == [(body, keyword)]
+
+
 def test_brackets_and_colons_in_text_are_no_depth_and_no_members() -> None:
     limits = settings.Limits(depth_max=3, properties_max=3)
     events, spoilt = run({"n": "[" * 50 + ":" * 50 + "{" * 50}, limits=limits)

@@ -18,7 +18,7 @@ from tailrace.settings import SettingsError
 from tailrace.sinks.lake.layout import Layout, keys
 
 DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-NAME_CHARS_MAX: Final = 110  # Redshift has 127 bytes, and staging tables add to the name
+NAME_CHARS_MAX: Final = 110  # Redshift takes 127 bytes
 _PLAIN: Final = re.compile(r"[a-z][a-z0-9_]*")
 _OTHER: Final = re.compile(r"[^a-z0-9_]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

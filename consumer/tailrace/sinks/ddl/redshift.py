@@ -22,7 +22,6 @@ TEXT_BYTES_MAX: Final = 65_535
 BINARY_BYTES_MAX: Final = 16_777_216
 NAME_BYTES_MAX: Final = 127
 KEY: Final = "row_id"
-STAGING: Final = "_staging"
 SYSTEM: Final = frozenset({"oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "deletexid", "insertxid"})
 
 
@@ -42,15 +41,14 @@ class Redshift(NamedTuple):
         return Relation(table.name, name, tuple(columns))
 
     def create(self, relation: Relation) -> str:
-        """Return the table, and the one that files are copied to before they are merged."""
+        """Return the table."""
         lines = [f"  {quoted(name)} {kind}{_constraint(name)}" for name, kind in relation.columns]
-        name, sort = self._name(relation.name), "received_at" if relation.table == QUARANTINE else "event_time"
+        sort = "received_at" if relation.table == QUARANTINE else "event_time"
         return (
             f"-- {remark(relation.table)}. Redshift enforces no key: rows are merged by {KEY}.\n"
-            f"CREATE TABLE IF NOT EXISTS {name} (\n"
+            f"CREATE TABLE IF NOT EXISTS {self._name(relation.name)} (\n"
             + ",\n".join(lines)
-            + f"\n)\nDISTKEY ({quoted(KEY)})\nSORTKEY ({quoted(sort)});\n"
-            + f"CREATE TABLE IF NOT EXISTS {self._name(relation.name + STAGING)} (LIKE {name});"
+            + f"\n)\nDISTKEY ({quoted(KEY)})\nSORTKEY ({quoted(sort)});"
         )
 
     def views(self, relations: Sequence[Relation]) -> str:
@@ -59,22 +57,16 @@ class Redshift(NamedTuple):
 
     def add(self, relation: Relation, columns: Sequence[Column]) -> list[str]:
         """Return what adds columns at the end."""
-        return [
-            f"ALTER TABLE {self._name(name)} ADD COLUMN {quoted(column.name)} {column.type};"
-            for column in columns
-            for name in (relation.name, relation.name + STAGING)
-        ]
+        name = self._name(relation.name)
+        return [f"ALTER TABLE {name} ADD COLUMN {quoted(column.name)} {column.type};" for column in columns]
 
     def widen(self, relation: Relation, column: Column, before: str) -> list[str] | None:
         """Return what makes a text wider, nothing where it is narrower now; None for all other changes."""
         old, new = _width(before), _width(column.type)
         if old is None or new is None:
             return None
-        return [
-            f"ALTER TABLE {self._name(name)} ALTER COLUMN {quoted(column.name)} TYPE {column.type};"
-            for name in (relation.name, relation.name + STAGING)
-            if new > old
-        ]
+        wider = f"ALTER TABLE {self._name(relation.name)} ALTER COLUMN {quoted(column.name)} TYPE {column.type};"
+        return [wider] if new > old else []
 
     def _name(self, name: str) -> str:
         return f"{quoted(self.database)}.{quoted(name)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tailrace.sinks.ddl.model import quoted
-from tailrace.sinks.lake.layout import FUTURE, TOO_OLD
+from tailrace.sinks.lake.layout import FUTURE, LATE, TOO_OLD
 
 EVENTS: Final = "events"
 EVENTS_PER_MINUTE: Final = "events_per_minute"
@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "row_id", "event_id", "tenant", "event_type", "schema_version",
     "event_time", "time_source", "received_at", "user_id", "session_id",
 )  # fmt: skip
-FILED: Final = f"CASE WHEN time_source IN ('{TOO_OLD}', '{FUTURE}') THEN received_at ELSE event_time END"
+FILED: Final = f"CASE WHEN time_source IN ('{TOO_OLD}', '{FUTURE}', '{LATE}') THEN received_at ELSE event_time END"
 
 
 def views(

@@ -46,7 +46,7 @@ class AvroFile:
     def rows(self) -> int:
         return self._spool.rows
 
-    def write(self, rows: pa.Table) -> None:
+    def write(self, rows: pa.Table, *, last: bool = False) -> None:
         """Encode one row group: some blocks."""
         for batch in rows.combine_chunks().to_batches(max_chunksize=ENCODED_AT_ONCE):
             self._blocks(datums(batch))
@@ -80,7 +80,7 @@ class AvroFile:
 
 
 def _sync(folder: str, sample: bytes) -> bytes:
-    """Return what stands between blocks. The sample holds row ids: nobody can send an event that holds the marker."""
+    """Return what stands between blocks. The sample holds row ids, or the epoch: no client knows the marker."""
     return blake2b(f"{folder}\n".encode() + sample, digest_size=SYNC_BYTES).digest()
 
 

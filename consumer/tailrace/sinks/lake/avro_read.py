@@ -15,7 +15,7 @@ import fastavro
 import pyarrow as pa
 
 from tailrace.sinks.lake.avro import CODEC, MAGIC, META_PREFIX, SCHEMA, SYNC_BYTES
-from tailrace.sinks.lake.avro_schema import columns_of, originals
+from tailrace.sinks.lake.avro_schema import COLUMN, columns_of, originals
 
 SUM_BYTES: Final = 4
 LONG_BYTES_MAX: Final = 10
@@ -106,15 +106,22 @@ class Block(NamedTuple):
             wanted = list(columns)
         places = dict(zip(originals(self.schema), self.schema["fields"], strict=True))
         part = {**self.schema, "fields": [places[name] for name in wanted]}
+        return pa.Table.from_pylist(self._values(part), columns_of(part)).rename_columns(wanted)
+
+    def values(self) -> list[dict[str, Any]]:
+        """Return the rows as values under the names that Avro has for them; times are numbers. Raises as `read`."""
+        return self._values(self.schema)
+
+    def _values(self, part: Mapping[str, Any]) -> list[dict[str, Any]]:
         source = io.BytesIO(self.unpack(self.container.packed(self.start, self.length)))
         whole, asked = _parsed(self.schema), _parsed(part)
         try:
-            rows = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
+            rows: list[Any] = [fastavro.schemaless_reader(source, whole, asked) for _ in range(self.rows)]
         except (EOFError, LookupError, ArithmeticError, TypeError) as error:
             raise ValueError(f"the block that starts at byte {self.start} cannot be read: {error!r}") from None
         if source.read(1):
             raise ValueError(f"the block that starts at byte {self.start} has more than its {self.rows} rows")
-        return pa.Table.from_pylist(rows, columns_of(part)).rename_columns(wanted)
+        return rows
 
 
 def _parsed(schema: Mapping[str, Any]) -> Any:
@@ -143,7 +150,7 @@ def _snappy(packed: bytes) -> bytes:
             break
     try:
         data: bytes = _SNAPPY.decompress(packed[:-SUM_BYTES], size, asbytes=True)
-    except (OSError, pa.ArrowException, MemoryError) as error:
+    except (OSError, pa.ArrowException, MemoryError, OverflowError) as error:
         raise ValueError(f"a block cannot be unpacked: {error}") from None
     if zlib.crc32(data).to_bytes(SUM_BYTES, "big") != packed[-SUM_BYTES:]:
         raise ValueError("a block has another sum than it says")
@@ -158,6 +165,15 @@ def _deflate(packed: bytes) -> bytes:
 
 
 UNPACK: Final[Mapping[str, Callable[[bytes], bytes]]] = {"snappy": _snappy, "deflate": _deflate, "null": bytes}
+
+
+def columns(source: BinaryIO) -> pa.Schema:
+    """Return the columns, as `read` would. ValueError where a member inside a column has lost its own name."""
+    schema = json.loads(Container(source).meta[SCHEMA])
+    if any(f'"{COLUMN}": "' in json.dumps(field["type"]) for field in schema["fields"]):
+        raise ValueError("a member inside a column has a name that Avro cannot have")
+    found = zip(originals(schema), columns_of(schema), strict=True)
+    return pa.schema([(name, field.type) for name, field in found])
 
 
 def header(source: BinaryIO) -> dict[str, str]:

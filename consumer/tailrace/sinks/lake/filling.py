@@ -39,8 +39,8 @@ class LakeSink(NamedTuple):
     def of(cls, lake: Lake, tables: Mapping[str, Table], envelope: pa.Schema) -> LakeSink:
         """Return the sink that the settings describe."""
         return cls(
-            Layout(lake.past_days, lake.future_hours, lake.tenant_partition),
-            Format(lake.codec, lake.codec_level, lake.row_group_rows, lake.parquet, lake.avro, lake.avro_codec),
+            Layout(lake.past_days, lake.future_hours, lake.tenant_partition, lake.late_hours),
+            format_of(lake),
             tables,
             envelope,
             lake.spool_memory_mb * MIB,
@@ -49,6 +49,11 @@ class LakeSink(NamedTuple):
     def start(self) -> LakeFilling:
         """Return a new, empty filling."""
         return LakeFilling(self)
+
+
+def format_of(lake: Lake) -> Format:
+    """Return how the settings want files written."""
+    return Format(lake.codec, lake.codec_level, lake.row_group_rows, lake.parquet, lake.avro, lake.avro_codec)
 
 
 class LakeFilling:

@@ -22,8 +22,8 @@ class File(Protocol):
     @property
     def rows(self) -> int: ...
 
-    def write(self, rows: pa.Table) -> None:
-        """Encode one row group."""
+    def write(self, rows: pa.Table, *, last: bool = False) -> None:
+        """Encode one row group; the last one, where that is known."""
 
     def close(self, meta: Mapping[str, str]) -> Body:
         """Return the finished body, the metadata in its bytes."""
@@ -59,7 +59,7 @@ class Folder:
         if self._waiting_rows >= self._row_group_rows:
             self.write_waiting()
 
-    def write_waiting(self) -> None:
+    def write_waiting(self, *, last: bool = False) -> None:
         """Encode the rows in hand as they are: one row group, or several when there are twice as many as fit."""
         rows = self._waiting_rows
         if not rows:
@@ -71,11 +71,11 @@ class Folder:
         for start in range(0, rows, size):
             group = _sorted(table.slice(start, size), self.table.sort)
             for file in self.files.values():
-                file.write(group)
+                file.write(group, last=last and size == rows)
 
     def close(self, suffix: str, meta: Mapping[str, str]) -> Body:
         """Write what waits, and finish the file of one format. From then on its body is the caller's."""
-        self.write_waiting()
+        self.write_waiting(last=True)
         body = self.files[suffix].close(meta)
         del self.files[suffix]
         return body

@@ -1,8 +1,9 @@
 """Which folder of the lake a row belongs to. Rule: decided by the row alone, so that a replay names the same objects.
 
 `<table>/[p_tenant=<tenant>/]dt=YYYY-MM-DD/hh=HH` by event time in UTC; the quarantine goes
-`quarantine/dt=<day of arrival>/stage=<first stage>`. An event time outside the window counts as a broken clock: such
-rows go by their arrival and say so in `time_source`.
+`quarantine/dt=<day of arrival>/stage=<first stage>`, the archive of records `raw/dt=/hh=` by arrival. An event time
+outside the window counts as a broken clock: such rows go by their arrival and say so in `time_source`. So do events
+that come late, where the settings say what late is.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.commit.committed import QUARANTINE
+from tailrace.commit.committed import ARCHIVE, QUARANTINE
 from tailrace.nouns import Rows
 
-TOO_OLD, FUTURE = "too_old", "future"
+TOO_OLD, FUTURE, LATE = "too_old", "future", "late"
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Athena and Spark read as null
 VALUE_CHARS_MAX = 64  # Redshift's load logs cut names at 256
 DIGEST_CHARS = 16
 PARTIAL = re.compile("%[0-9A-F]?$")  # an escape that the cut went through
+TIME = pa.timestamp("us", "UTC")
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Integer division truncates towards zero; shifted by 2,000 years every time a calendar knows is positive.
 SHIFT_HOURS = 24 * 366 * 2000
 YEAR_1_US = -62_135_596_800 * 1_000_000
+FOREVER_US = 2**63 - 1
 
 
 class Layout(NamedTuple):
@@ -38,6 +41,7 @@ class Layout(NamedTuple):
     past_days: int = 30  # 0: no limit
     future_hours: int = 1
     tenant_partition: bool = False
+    late_hours: int = 0  # 0: nothing is late
 
 
 def safe(value: str | None) -> str:
@@ -65,6 +69,8 @@ def keys(table: str, layout: Layout) -> tuple[str, ...]:
     """Return the partition keys in the folders of a table, the outermost first."""
     if table == QUARANTINE:
         return ("dt", "stage")
+    if table == ARCHIVE:
+        return ("dt", "hh")
     return ("p_tenant", "dt", "hh") if layout.tenant_partition else ("dt", "hh")
 
 
@@ -82,22 +88,20 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
     if rows.table.name == QUARANTINE:
         return _split_quarantine(rows)
     received = _micros(rows.batch.column("received_at"))
+    if rows.table.name == ARCHIVE:
+        return _by_hour(rows, rows.batch, received)
     moment = _micros(rows.batch.column("event_time"))
     batch = rows.batch
     if moment.null_count:
         moment = pc.coalesce(moment, received)
     ahead = pc.subtract(moment, received)
-    extremes = pc.min_max(ahead).as_py()
-    past = layout.past_days * DAY_US
-    if (
-        extremes["max"] > layout.future_hours * HOUR_US
-        or (past and extremes["min"] < -past)
-        or pc.min(moment).as_py() < YEAR_1_US
-    ):
+    least, most = _ends(ahead)
+    past = min(span for span in (layout.past_days * DAY_US, layout.late_hours * HOUR_US, FOREVER_US) if span)
+    if most > layout.future_hours * HOUR_US or least < -past or pc.min(moment).as_py() < YEAR_1_US:
         batch, moment = _by_arrival(batch, moment, received, ahead, layout)
-    hours = pc.divide(pc.add(moment, SHIFT_HOURS * HOUR_US), HOUR_US)
     if not layout.tenant_partition:
-        return _group(batch, hours, {h: f"{rows.table.name}/{_hour(h)}" for h in _distinct(hours)})
+        return _by_hour(rows, batch, moment)
+    hours = _hours(moment)
     tenants = _plain(batch.column("tenant")).dictionary_encode("encode")
     # One number a folder: hours have 25 bits, tenants of one batch the bits above them.
     keys = pc.bit_wise_or(pc.shift_left(tenants.indices.cast(pa.int64()), 32), hours)
@@ -108,8 +112,16 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
     return _group(batch, keys, folders)
 
 
+def _by_hour(rows: Rows, batch: pa.RecordBatch, moment: pa.Array) -> list[tuple[str, pa.RecordBatch]]:
+    first, last = (moment_us // HOUR_US + SHIFT_HOURS for moment_us in _ends(moment))
+    if first == last:
+        return [(f"{rows.table.name}/{_hour(first)}", batch)]
+    hours = _hours(moment)
+    return _group(batch, hours, {hour: f"{rows.table.name}/{_hour(hour)}" for hour in _distinct(hours)})
+
+
 def _split_quarantine(rows: Rows) -> list[tuple[str, pa.RecordBatch]]:
-    hours = pc.divide(pc.add(_micros(rows.batch.column("received_at")), SHIFT_HOURS * HOUR_US), HOUR_US)
+    hours = _hours(_micros(rows.batch.column("received_at")))
     days = pc.divide(hours, 24)
     stages = _plain(rows.batch.column("stage")).dictionary_encode("encode")
     keys = pc.bit_wise_or(pc.shift_left(stages.indices.cast(pa.int64()), 32), days)
@@ -124,18 +136,19 @@ def _split_quarantine(rows: Rows) -> list[tuple[str, pa.RecordBatch]]:
 def _by_arrival(
     batch: pa.RecordBatch, moment: pa.Array, received: pa.Array, ahead: pa.Array, layout: Layout
 ) -> tuple[pa.RecordBatch, pa.Array]:
-    """Mark the rows whose event time is outside the window and return the time each row is filed under."""
+    """Mark the rows whose event time is outside the window, or late; return the time each row is filed under."""
     future = pc.greater(ahead, layout.future_hours * HOUR_US)
     old = pc.less(moment, YEAR_1_US)
     if layout.past_days:
         old = pc.or_(old, pc.less(ahead, -layout.past_days * DAY_US))
     place = batch.schema.get_field_index("time_source")
-    source = pc.if_else(future, FUTURE, pc.if_else(old, TOO_OLD, _plain(batch.column(place))))
+    source, astray = _plain(batch.column(place)), pc.or_(future, old)
+    if layout.late_hours:
+        late = pc.less(ahead, -layout.late_hours * HOUR_US)
+        source, astray = pc.if_else(late, LATE, source), pc.or_(astray, late)
+    source = pc.if_else(future, FUTURE, pc.if_else(old, TOO_OLD, source))
     field = batch.schema.field(place)
-    return (
-        batch.set_column(place, field, source.cast(field.type)),
-        pc.if_else(pc.or_(future, old), received, moment),
-    )
+    return batch.set_column(place, field, source.cast(field.type)), pc.if_else(astray, received, moment)
 
 
 def _group(batch: pa.RecordBatch, keys: pa.Array, folders: dict[int, str]) -> list[tuple[str, pa.RecordBatch]]:
@@ -152,15 +165,24 @@ def _group(batch: pa.RecordBatch, keys: pa.Array, folders: dict[int, str]) -> li
 
 
 def _distinct(keys: pa.Array) -> list[int]:
-    extremes = pc.min_max(keys).as_py()
-    if extremes["min"] == extremes["max"]:
-        return [extremes["min"]]
+    least, most = _ends(keys)
+    if least == most:
+        return [least]
     distinct: list[int] = pc.unique(keys).to_pylist()
     return distinct
 
 
+def _ends(numbers: pa.Array) -> tuple[int, int]:
+    found = pc.min_max(numbers).as_py()
+    return found["min"], found["max"]
+
+
+def _hours(moment: pa.Array) -> pa.Array:
+    return pc.divide(pc.add(moment, SHIFT_HOURS * HOUR_US), HOUR_US)
+
+
 def _micros(column: pa.Array) -> pa.Array:
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return column.cast(TIME).view(pa.int64())
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tailrace.commit.audit import Contents
-from tailrace.commit.committed import CommitFile, Shard, commits_of, told_once
+from tailrace.commit.audit_compacted import Contents
+from tailrace.commit.committed import ARCHIVE, CommitFile, Shard, StoredObject, commits_of, told_once
+from tailrace.commit.compacted import NOTHING, View
 from tailrace.commit.ports import CommitFacts, Place
+from tailrace.nouns import SEQUENCE_DIGITS, SUB_DIGITS, mark
 from tailrace.sinks.lake.groups import Group, opened
 
-EVENT_ID, ROW_ID, POSITION = "event_id", "row_id", "position"
+EVENT_ID, ROW_ID, POSITION, SHARD = "event_id", "row_id", "position", "shard"
+SEQUENCE, SUB = "sequence", "sub"  # of the archive's rows
+MARK = "mark"
 _ROW_ID_FORM = re.compile(r"[0-9a-f]{32}")
 
 
@@ -43,6 +49,66 @@ class LakeReader:
                     raise ValueError(str(error)) from error
         return Contents(ids, positions)
 
+    def origins(self, place: Place, name: str) -> Origins:
+        """Return every row's identity, to be asked for by shard and range."""
+        with place.open(name) as source, opened(name, source) as groups:
+            found = [group.read([SHARD, ROW_ID, POSITION]).select([SHARD, ROW_ID, POSITION]) for group in groups]
+        return Origins.of(found)
+
+    def records(self, place: Place, name: str) -> Sequence[str]:
+        """Return the position of every record in an object of the archive."""
+        out: list[str] = []
+        with place.open(name) as source, opened(name, source) as groups:
+            for group in groups:
+                found = group.read([SEQUENCE, SUB])
+                if any(column.null_count for column in found.columns):
+                    raise ValueError("records without a position")
+                pairs = zip(found[SEQUENCE].to_pylist(), found[SUB].to_pylist(), strict=True)
+                out += [f"{sequence}/{sub}" for sequence, sub in pairs]
+        return out
+
+
+class Origins(NamedTuple):
+    """An object's rows by where they came from. Sorted by shard and mark; about 300 bytes a row."""
+
+    table: pa.Table
+    shards: Mapping[str, tuple[int, int]]  # first row, and the one after the last
+
+    @classmethod
+    def of(cls, groups: Sequence[pa.Table]) -> Origins:
+        """Sort the rows. ValueError where a position is none."""
+        if not groups:
+            return cls(pa.table({SHARD: [], ROW_ID: [], POSITION: [], MARK: []}), {})
+        table = pa.concat_tables(groups).combine_chunks()
+        halves = pc.extract_regex(table[POSITION], r"^(?P<sequence>[0-9]+)/(?P<sub>[0-9]+)/[0-9]+$")
+        if halves.null_count or table[SHARD].null_count:
+            raise ValueError("rows without shard or position")
+        sequences, subs = pc.struct_field(halves, [0]), pc.struct_field(halves, [1])
+        marks = pc.binary_join_element_wise(
+            pc.utf8_lpad(sequences, SEQUENCE_DIGITS, "0"), pc.utf8_lpad(subs, SUB_DIGITS, "0"), "."
+        )
+        table = table.append_column(MARK, marks)
+        table = table.sort_by([(SHARD, "ascending"), (MARK, "ascending"), (POSITION, "ascending")]).combine_chunks()
+        counts = pc.value_counts(table[SHARD].combine_chunks()).to_pylist()  # in the order in which they come
+        shards, start = dict[str, tuple[int, int]](), 0
+        for count in counts:
+            shards[count["values"]] = (start, start + count["counts"])
+            start += count["counts"]
+        return cls(table, shards)
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    def between(self, shard: str, after: str, last: str) -> Contents:
+        """Return the rows of a shard whose marks are above `after` and up to `last`."""
+        start, end = self.shards.get(shard, (0, 0))
+        marks = self.table[MARK]
+        first = bisect_right(range(start, end), after, key=lambda row: marks[row].as_py()) + start
+        stop = bisect_right(range(start, end), last, key=lambda row: marks[row].as_py()) + start
+        part = self.table.slice(first, stop - first)
+        return Contents(part[ROW_ID].to_pylist(), part[POSITION].to_pylist())
+
 
 class Found(NamedTuple):
     """One event in the committed lake."""
@@ -58,9 +124,10 @@ class Found(NamedTuple):
 class Search:
     """One event's id or row_id, looked for in every committed object; counts what it reads."""
 
-    def __init__(self, place: Place, event_id: str) -> None:
-        self._place = place
-        self._event_id = event_id
+    def __init__(self, place: Place, event_id: str, view: View = NOTHING) -> None:
+        self._place, self._event_id, self._view = place, event_id, view
+        self._plans: dict[str, list[CommitFacts]] = {}  # an object of compaction -> plans whose rows it holds
+        self.changed = False  # an object was replaced meanwhile: ask again, with a new view
         self.objects = 0
         self.missing: list[str] = []  # what could not be looked at
 
@@ -72,16 +139,37 @@ class Search:
                     yield from self._plan(commit)
                 else:
                     self.missing.append(f"the commit file of {shard.identity.shard}, chain {chain}")
+        for _, entry in self._view.outputs():
+            if entry.name in self._plans:
+                yield from self._object(entry, self._plans[entry.name])
 
     def _plan(self, commit: CommitFile) -> Iterator[Found]:
-        for entry in told_once(commit.objects):
-            self.objects += 1
-            try:
-                with self._place.open(entry.name) as source, opened(entry.name, source) as groups:
+        for entry in told_once(one for one in commit.objects if one.table != ARCHIVE):
+            holder = self._view.holder(entry.name)
+            if holder is None:
+                yield from self._object(entry, [commit.facts])
+            for told in [] if holder is None else told_once(holder.objects):
+                self._plans.setdefault(told.name, []).append(commit.facts)
+
+    def _object(self, entry: StoredObject, plans: Sequence[CommitFacts]) -> Iterator[Found]:
+        self.objects += 1
+        try:
+            with self._place.open(entry.name) as source:
+                self.changed |= source.seek(0, io.SEEK_END) != entry.bytes
+                source.seek(0)
+                with opened(entry.name, source) as groups:
                     for group, row, values in _rows(groups, self._event_id):
-                        yield Found(commit.facts, entry.table, entry.name, group, row, values)
-            except (FileNotFoundError, ValueError):
-                self.missing.append(entry.name)
+                        facts = plans[0] if len(plans) == 1 else _plan_of(values, plans)
+                        if facts is not None:
+                            yield Found(facts, entry.table, entry.name, group, row, values)
+        except (FileNotFoundError, ValueError):
+            self.missing.append(entry.name)
+
+
+def _plan_of(values: Mapping[str, Any], plans: Sequence[CommitFacts]) -> CommitFacts | None:
+    sequence, sub, _ = str(values[POSITION]).split("/")
+    at = mark(sequence, int(sub))
+    return next((one for one in plans if one.shard == values[SHARD] and one.after < at <= one.last), None)
 
 
 def _rows(groups: Iterator[Group], wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, commits_of, told_once
+from tailrace.commit.committed import QUARANTINE, CommitFile, Shard, StoredObject, commits_of, told_once
+from tailrace.commit.compacted import NOTHING, View
 from tailrace.commit.ports import Place
 from tailrace.nouns import Reason
 from tailrace.sinks.lake.groups import Group, opened
@@ -68,14 +69,15 @@ class Reject(NamedTuple):
 class Rejects:
     """Committed rejects that are wanted, shard by shard, oldest plan first; counts what it reads."""
 
-    def __init__(self, place: Place, wanted: Wanted, *, raw: bool = True) -> None:
-        self._place, self._wanted, self._raw = place, wanted, raw
+    def __init__(self, place: Place, wanted: Wanted, *, raw: bool = True, view: View = NOTHING) -> None:
+        self._place, self._wanted, self._raw, self._view = place, wanted, raw, view
         self.objects = 0
         self.missing: list[str] = []  # what could not be looked at
         self.gone = 0  # objects that are not there: the quarantine may expire
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Reject]:
-        """Yield every wanted row."""
+        """Yield every wanted row: those of compactions last. Shards are to be asked for after the view."""
+        moved: dict[str, StoredObject] = {}
         for shard in shards:
             if self._wanted.shard and shard.identity.shard != self._wanted.shard:
                 continue
@@ -85,14 +87,24 @@ class Rejects:
                     continue
                 for entry in told_once(commit.objects):
                     if entry.table == QUARANTINE and _folder_may_hold(entry.name, self._wanted):
-                        yield from self._object(entry.name)
+                        holder = self._view.holder(entry.name)
+                        if holder is None:
+                            yield from self._object(entry)
+                        else:
+                            moved.update((told.name, told) for told in told_once(holder.objects))
+        for entry in moved.values():
+            yield from self._object(entry)
 
-    def _object(self, name: str) -> Iterator[Reject]:
+    def _object(self, entry: StoredObject) -> Iterator[Reject]:
         self.objects += 1
+        name, rows = entry.name, 0
         try:
             with self._place.open(name) as source, opened(name, source) as groups:
                 for group in groups:
+                    rows += group.rows
                     yield from self._group(group, name)
+            if not rows:
+                self.missing.append(f"{name}: it was replaced meanwhile, ask again")
         except FileNotFoundError:
             self.gone += 1
         except (ValueError, pa.ArrowException):

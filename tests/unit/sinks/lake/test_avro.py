@@ -158,6 +158,15 @@ def test_what_is_no_file_of_ours_is_refused(data: bytes, why: str) -> None:
         list(Container(io.BytesIO(data)).blocks())
 
 
+def test_a_block_that_says_it_is_larger_than_anything_is_refused() -> None:
+    data = bytearray(bytes_of(file_of(batch(9))))
+    (block,) = Container(io.BytesIO(data)).blocks()
+    data[block.start : block.start + 10] = b"\xff" * 10
+    (block,) = Container(io.BytesIO(data)).blocks()
+    with pytest.raises(ValueError, match="a block cannot be unpacked"):
+        block.values()
+
+
 def test_a_column_that_is_not_there_is_refused() -> None:
     (block,) = Container(io.BytesIO(written(Case(TABLE, [{"row_id": "a", "n": 1}])))).blocks()
     with pytest.raises(ValueError, match="no column other"):

@@ -13,7 +13,7 @@ from tailrace.commit.ports import Body
 from tailrace.nouns import Table
 from tailrace.sinks.lake.folder import Folder
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
-from tailrace.sinks.lake.parquet import footer
+from tailrace.sinks.lake.parquet import FEW_ROWS, footer
 from tailrace.sinks.lake.spool import Budget
 
 SCHEMA = pa.schema(
@@ -118,6 +118,31 @@ def test_every_codec(codec: str, name: str) -> None:
     with spool.open() as source:
         assert pq.read_metadata(source).row_group(0).column(1).compression == name
     spool.close()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_columns_without_a_value_are_not_compressed_where_no_other_row_group_follows(*, several: bool) -> None:
+    nothing = (
+        batch(0, 50).set_column(1, "n", pa.nulls(50, pa.int64())).set_column(3, "deep", pa.nulls(50, SCHEMA[3].type))
+    )
+    spool = file_of(nothing, *[batch(50, 50)] * several, form=Format(row_group_rows=50 if several else 60))
+    with spool.open() as source:
+        group = pq.read_metadata(source).row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+    empty = "ZSTD" if several else "UNCOMPRESSED"
+    assert found == {"tenant": "ZSTD", "n": empty, "at": "ZSTD", "deep.list.list.element": empty}
+    assert pq.read_table(spool.open())["n"].null_count == 50
+    spool.close()
+
+
+def test_a_file_of_few_rows_is_not_compressed() -> None:
+    for count, codec in ((FEW_ROWS, "UNCOMPRESSED"), (FEW_ROWS + 1, "ZSTD")):
+        spool = file_of(batch(0, count))
+        with spool.open() as source:
+            group = pq.read_metadata(source).row_group(0)
+        assert {group.column(i).compression for i in range(group.num_columns)} == {codec}
+        assert pq.read_table(spool.open()).num_rows == count
+        spool.close()
 
 
 def test_two_generations_have_no_bytes_in_common_but_equal_rows() -> None:

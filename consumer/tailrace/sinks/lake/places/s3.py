@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from tailrace.commit.compaction import SWEPT
 from tailrace.commit.ports import Body, Head, WorldDenied, WorldError
 from tailrace.ops import aws
 
@@ -25,6 +26,7 @@ SPARE_CONNECTIONS = 2  # for calls beside the uploads
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 STATUS_TAKEN = 412
 _BUCKETS_OWN: Mapping[str, str] = {}
+SWEPT_TAG = "tailrace=swept"  # what a lifecycle rule can go by
 
 
 class S3Place:
@@ -76,6 +78,7 @@ class S3Place:
                     Body=source,
                     ContentLength=body.length,
                     Metadata=dict(meta),
+                    **({"Tagging": SWEPT_TAG} if SWEPT in meta else {}),  # type: ignore[arg-type]
                     **self._encryption,  # type: ignore[arg-type]
                     **condition,  # type: ignore[arg-type]
                 )

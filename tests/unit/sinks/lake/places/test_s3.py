@@ -9,13 +9,14 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
 from botocore.stub import ANY, Stubber
 
+from tailrace.commit.compaction import SWEPT
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 from tailrace.settings import Aws, Lake, Settings
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.places.directory import DirectoryPlace
-from tailrace.sinks.lake.places.s3 import PUT_BYTES_MAX, S3Place
+from tailrace.sinks.lake.places.s3 import PUT_BYTES_MAX, SWEPT_TAG, S3Place
 
 
 class Answers:
@@ -87,6 +88,14 @@ def test_every_write_is_conditional() -> None:
     first, second = client.asked
     assert (first["IfNoneMatch"], first["Metadata"], first["Key"]) == ("*", {"generation": "3"}, "n")
     assert (second["IfMatch"], "IfNoneMatch" in second) == ('"tag"', False)
+
+
+def test_only_what_stands_for_a_replaced_object_is_tagged() -> None:
+    client = Answers(refusal("PreconditionFailed", 412))
+    writer = S3Place(client, "lake")  # type: ignore[arg-type]
+    writer.create("n", BODY, {"generation": "3"})
+    writer.replace("n", BODY, '"tag"', {"generation": "3", SWEPT: "1"})
+    assert [put.get("Tagging") for put in client.asked] == [None, SWEPT_TAG]
 
 
 @pytest.mark.parametrize(
