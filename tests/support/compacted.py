@@ -31,6 +31,7 @@ from tailrace.commit.committed import CommitFile, StoredObject, commits_of, shar
 from tailrace.commit.compacted import view_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key
+from tailrace.commit.ports import WorldError
 from tailrace.nouns import unmark
 from tailrace.sinks.lake.places.s3 import S3Place
 from tailrace.sinks.lake.read import LakeReader
@@ -155,7 +156,7 @@ class Reading:
                 if sha256(self._place.read(entry.name)).hexdigest() != entry.sha256:
                     raise FileNotFoundError(entry.name)
                 positions = LakeReader().origins(self._place, entry.name).table
-            except (FileNotFoundError, ValueError):  # replaced meanwhile: all is asked anew
+            except (FileNotFoundError, ValueError, WorldError):  # replaced meanwhile: all is asked anew
                 self.again += 1
                 return
             found = zip(positions["shard"].to_pylist(), positions["position"].to_pylist(), strict=True)
