@@ -25,11 +25,10 @@ from tailrace.settings import KIB, MIB, Aws, SettingsError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Parallel, refused
 from tailrace.sinks.forward.secrets import secret
-from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
+from tailrace.sinks.forward.target import SAID_CHARS_MAX, Failure, Limits, Result, Unfit, shortened
 
 CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-SAID_CHARS_MAX: Final = 500
 ANSWER_BYTES_MAX: Final = 16 * MIB
 CHUNK_BYTES: Final = 64 * KIB
 SLOW_FACTOR: Final = 3  # an answer may come drop by drop, but not for ever
@@ -125,8 +124,8 @@ class Https:
         options = self._options
         at_fault = status in CONTENT and status not in options.retry
         if at_fault or status in options.refuse:
-            raise Unfit(f"HTTP {status}", _shortened(said))
-        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=_shortened(said))
+            raise Unfit(f"HTTP {status}", shortened(said))
+        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=shortened(said))
 
     def _body(self, messages: Sequence[Message]) -> bytes:
         options = self._options
@@ -238,7 +237,3 @@ def _seconds(retry_after: str) -> float:
         return 0.0
     now = datetime.now(UTC)
     return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp())
-
-
-def _shortened(said: bytes) -> str:
-    return said[: 4 * SAID_CHARS_MAX].decode(errors="replace")[:SAID_CHARS_MAX]
