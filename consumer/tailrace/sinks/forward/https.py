@@ -89,15 +89,13 @@ class Https:
         """Return the answer's body, as far as it is of use. Raises WorldError where it takes too long."""
         until, said = time.monotonic() + SLOW_FACTOR * self._options.timeout_s, b""
         try:
-            for part in answer.stream(CHUNK_BYTES, decode_content=True):
+            while part := answer.read1(CHUNK_BYTES, decode_content=True):  # what is there: it never waits for more
                 said += part
                 if len(said) >= ANSWER_BYTES_MAX:
-                    break
+                    return said
                 if time.monotonic() > until:
                     raise WorldError(f"{self._shown}: its answer takes too long")
-            else:
-                answer.release_conn()
-                return said
+            answer.release_conn()
         except HTTPError as error:
             raise WorldError(f"{self._shown}: {type(error).__name__} while it answered") from error
         finally:

@@ -246,17 +246,22 @@ def test_somebody_who_never_answers_is_a_bad_world() -> None:
             target.send(events(1))
 
 
-def test_an_answer_that_comes_drop_by_drop_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [(b"Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n"), (b"Content-Length: 60000\r\n", b"x"), (b"", b"x")],
+    ids=["chunks", "a length", "to the end"],
+)
+def test_an_answer_that_comes_drop_by_drop_is_given_up(head: bytes, drop: bytes) -> None:
     over = threading.Event()
 
     def drip(listening: socket.socket) -> None:
         connection, _ = listening.accept()
         with connection:
             connection.recv(10_000)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
             while not over.wait(0.02):
                 try:
-                    connection.sendall(b"1\r\nx\r\n")
+                    connection.sendall(drop)
                 except OSError:
                     return
 
