@@ -176,7 +176,7 @@ def _pause(hand: _Hand) -> int:
 
 
 def _resume(hand: _Hand) -> int:
-    if not hand.say("resumed", lambda one: one._replace(paused="")):
+    if not hand.say("resumed", lambda one: one._replace(paused="", resumed=one.resumed + 1) if one.paused else one):
         return _nothing(f"{hand.lane} is not paused")
     print(f"{hand.lane}: goes on from where it stands; each daemon starts anew for it.")
     return 0

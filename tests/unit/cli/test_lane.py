@@ -69,7 +69,7 @@ def test_what_is_said_is_kept_with_who_and_why(world: World, capsys: Told) -> No
     assert capsys.readouterr().err == "tailrace: hot is paused already\n"
     assert ask("resume", "hot", "--why", "it is whole") == 0
     assert ask("resume", "hot", "--why", "again") == 1
-    assert world.said.lanes["hot"] == Switch()
+    assert world.said.lanes["hot"] == Switch(resumed=1)
     assert [words.split(" ", 1)[1] for words in world.said.history] == [
         "eve@desk: hot paused: it is mended",
         "eve@desk: hot resumed: it is whole",

@@ -48,6 +48,12 @@ def test_a_lane_is_paused_once_and_where_it_stands() -> None:
     assert two.paused == [("hot", "it is mended")]
 
 
+def test_a_lane_that_was_resumed_and_paused_again_between_two_looks_stays_where_it_stands() -> None:
+    two = Two({"hot": PAUSED})
+    two.hears({"hot": PAUSED._replace(resumed=1)})
+    assert {why for _, why in two.paused} == {PAUSED.paused}
+
+
 def test_what_stood_at_the_opening_is_done_already() -> None:
     two = Two({"hot": PAUSED})
     two.hears({"hot": PAUSED})
@@ -57,7 +63,8 @@ def test_what_stood_at_the_opening_is_done_already() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "why"),
     [
-        (PAUSED, Order(), "hot: resumed"),
+        (PAUSED, Order(resumed=1), "hot: resumed"),
+        (Order(), Order(resumed=1), "hot: resumed"),  # paused and resumed between two looks, to have it tried at once
         (Order(), Order(skip=Skip("5", "of no use")), "hot: records are left out (of no use)"),
         (PAUSED, PAUSED._replace(skip=Skip("5", "of no use")), "hot: records are left out"),
     ],
