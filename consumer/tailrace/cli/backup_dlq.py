@@ -92,6 +92,7 @@ class Lines:
         self._file = os.fdopen(handle, "r+b")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _keep_name(self._path)
             self._read(self._file)
         except BlockingIOError:
             self._file.close()
@@ -129,6 +130,15 @@ class Lines:
         self._file.close()
 
 
+def _keep_name(path: Path) -> None:
+    """Have a new file's name survive a power cut as well as its lines."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def line_of(message: dict[str, Any]) -> bytes:
     """Return a message as one line of JSON."""
     attributes = {
@@ -159,6 +169,7 @@ class Backup:
         self._client, self._url, self._lines = client, url, lines
         self._visibility_s, self._purge = visibility_s, purge
         self.written = self.deleted = self.known = 0
+        self._stays: set[str] = set()  # ids of messages that the queue did not delete
         self.trouble = ""
 
     def run(self) -> None:
@@ -183,7 +194,9 @@ class Backup:
                 )
                 return
         left = self._left()
-        if left:
+        if self._stays:
+            self.trouble = f"{len(self._stays):,} messages are in the file and could not be deleted: run it again"
+        elif left:
             self.trouble = f"about {left:,} messages are in the queue and did not come (of a FIFO queue, behind others)"
 
     def _receive(self) -> list[dict[str, Any]]:
@@ -205,7 +218,10 @@ class Backup:
         answer = self._asked(
             "delete from", lambda: self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
         )
-        self.deleted += len(entries) - len(answer.get("Failed", ()))  # those come again, and are deleted then
+        failed = {int(one["Id"]) for one in answer.get("Failed", ())}  # these may come again, and are deleted then
+        self.deleted += len(entries) - len(failed)
+        for at, one in enumerate(messages):
+            (self._stays.add if at in failed else self._stays.discard)(one["MessageId"])
 
     def _left(self) -> int:
         answer = self._asked(
