@@ -158,7 +158,8 @@ def _check_destination(where: str, route: Route) -> None:
     at_url = not built_in and _URL.fullmatch(str(arn)) is not None
     if found is None and not at_url and not (built_in and arn == ""):
         expected = "an ARN, or empty text" if built_in else "an ARN, or https://..."
-        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(arn)}")
+        shown = Destination(name, "", arn).shown if isinstance(arn, str) else arn
+        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(shown)}")
     if built_in and found and found["service"] != "s3":
         raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {written(arn)}")
     if name == QUARANTINE and not route.takes_all:

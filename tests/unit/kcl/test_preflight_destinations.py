@@ -145,9 +145,12 @@ def test_what_a_start_refuses_of_routes_is_no_edition_while_it_runs_either(
     ("address", "options", "said"),
     [
         (QUEUE, {"patience": 1}, "route to: patience is no option of sqs"),
+        (QUEUE, {"partition": ["usr_id"]}, "to: partition: no table has the column usr_id, did you mean user_id?"),
+        (QUEUE, {"partition": ["data"]}, "to: partition: no table has the column data, expected a column of some"),
         ("arn:aws:sqs:us-east-1:1:a/b", {}, "route to: found arn:aws:sqs:us-east-1:1:a/b, expected"),
         ("arn:aws:iam::1:role/a", {}, 'route 2 (to): destination_arn: found "iam", expected one of'),
-        ("http://example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
+        ("http://example.org/?key=s3cret", {}, "destination_arn: expected an ARN, or https://..., found"),
+        ("http://u:s3cret@example.org/", {}, 'expected an ARN, or https://..., found "http://example.org/"'),
         ("http://127.0.0.1@example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
     ],
 )
@@ -161,3 +164,4 @@ def test_routes_with_what_is_not_understood_are_no_edition(
         edition.load(settings_of(tmp_path, json=json.dumps([lake, to])))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)

@@ -59,10 +59,12 @@ class Https:
 
     ordered = False
 
-    def __init__(self, url: str, options: Options, headers: Mapping[str, str], missing: str = "") -> None:
+    def __init__(
+        self, destination: Destination, options: Options, headers: Mapping[str, str], missing: str = ""
+    ) -> None:
         """`missing`: the secret that the environment lacks. Who only judges routes has none."""
-        self._url, self._options, self._missing = url, options, missing
-        self._shown = url.partition("?")[0]
+        self._url, self._shown = destination.address, destination.shown
+        self._options, self._missing = options, missing
         kind = "application/x-ndjson" if options.format in {"ndjson", "bulk"} else "application/json"
         self._headers = {"Content-Type": kind, "User-Agent": "tailrace", **headers}
         most = 1 if options.format == "json" else options.batch
@@ -158,7 +160,7 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
     except ValueError:
         sound = False
     if not sound:
-        raise refused(destination, f"found {destination.address}, expected https://..., or http:// on this machine")
+        raise refused(destination, f"found {destination.shown}, expected https://..., or http:// on this machine")
     if where.username is not None or where.fragment:
         raise refused(destination, "expected a URL without user, password and fragment: say `headers` with an `env`")
     for name in options.headers:
@@ -172,7 +174,7 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
         elif not found.isprintable() or not found.isascii():
             raise refused(destination, f"headers.{name}: expected printable ASCII")
         headers[name] = found or ""
-    return Https(destination.address, options, headers, missing)
+    return Https(destination, options, headers, missing)
 
 
 def _header(destination: Destination, name: str, said: Header) -> str | None:
