@@ -78,7 +78,7 @@ def test_what_needs_the_records_again_or_none_of_them_is_another_childs(before: 
 
 def test_a_ledger_that_is_away_changes_nothing() -> None:
     said: list[str] = []
-    answers: list[Orders | Exception] = [{"hot": PAUSED}, WorldError("no answer"), {}]
+    answers: list[Orders | Exception] = [{"hot": PAUSED}, WorldError("no answer"), KeyError("skips"), {}]
 
     def read() -> Orders:
         answer = answers.pop(0)
@@ -90,6 +90,8 @@ def test_a_ledger_that_is_away_changes_nothing() -> None:
     assert look.start() == look.now() == {"hot": PAUSED}
     look.look()
     assert (look.now(), said) == ({"hot": PAUSED}, ["trouble no answer"])
+    look.look()
+    assert (look.now(), said[1:]) == ({"hot": PAUSED}, ["trouble KeyError('skips')"])
     look.look()
     assert look.now() == {}
     look.close()
