@@ -115,10 +115,31 @@ def test_a_files_name_is_on_disk_before_anything_is_deleted(
     queue, file = Queue(url, "named", 1), tmp_path / "a.jsonl"
     done: list[str] = []
     sync, delete = os.fsync, backup_dlq.Backup._delete
-    monkeypatch.setattr(os, "fsync", lambda fd: [done.append(str(Path(f"/proc/self/fd/{fd}").readlink())), sync(fd)])
-    monkeypatch.setattr(backup_dlq.Backup, "_delete", lambda *given: [done.append("deleted"), delete(*given)])
+
+    def synced(handle: int) -> None:
+        done.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        sync(handle)
+
+    def deleted(self: backup_dlq.Backup, messages: list[dict[str, Any]]) -> None:
+        done.append("deleted")
+        delete(self, messages)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(backup_dlq.Backup, "_delete", deleted)
     assert queue.backup(file, "--purge") == 0
     assert done == [str(tmp_path), str(file), "deleted"]
+
+
+def test_what_an_earlier_run_hides_is_told_and_no_success(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = Queue(url, "hidden", 3)
+    assert queue.backup(tmp_path / "a.jsonl") == 0
+    capsys.readouterr()
+    assert queue.backup(tmp_path / "b.jsonl", "--purge") == 1
+    told = capsys.readouterr()
+    assert told.out == "0 messages written; 0 deleted\n"
+    assert "about 3 messages are hidden by another reader, or an earlier run: run it again later" in told.err
 
 
 def test_what_the_queue_does_not_delete_is_told(

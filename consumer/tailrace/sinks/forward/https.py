@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 import orjson
 import urllib3
 from msgspec import Meta, field
@@ -25,7 +26,7 @@ from tailrace.settings import KIB, MIB, Aws, SettingsError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Parallel, refused
 from tailrace.sinks.forward.secrets import secret
-from tailrace.sinks.forward.target import SAID_CHARS_MAX, Failure, Limits, Result, Unfit, shortened
+from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit, shortened
 
 CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -34,6 +35,7 @@ CHUNK_BYTES: Final = 64 * KIB
 SLOW_FACTOR: Final = 3  # an answer may come drop by drop, but not for ever
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN: Final = frozenset({"content-length", "host", "transfer-encoding", "connection"})
+_ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as it stands: a number keeps all its digits
 Header = str | dict[str, str]
 
 
@@ -60,9 +62,15 @@ class Https:
     ordered = False
 
     def __init__(
-        self, destination: Destination, options: Options, headers: Mapping[str, str], missing: str = ""
+        self,
+        destination: Destination,
+        options: Options,
+        headers: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        missing: str = "",
     ) -> None:
-        """`missing`: the secret that the environment lacks. Who only judges routes has none."""
+        """`secrets`: of the headers. `missing`: the one that the environment lacks; who only judges routes has none."""
+        self._secrets = secrets
         self._url, self._shown = destination.address, destination.shown
         self._options, self._missing = options, missing
         kind = "application/x-ndjson" if options.format in {"ndjson", "bulk"} else "application/json"
@@ -84,7 +92,8 @@ class Https:
         answer = self._asked(self._body(messages))
         said = self._read(answer)
         if 200 <= answer.status < 300:
-            return _items(messages, said) if self._options.format == "bulk" else [None] * len(messages)
+            bulk = self._options.format == "bulk"
+            return _items(messages, said, self._secrets) if bulk else [None] * len(messages)
         return [self._failure(answer.status, answer.headers.get("Retry-After", ""), said)] * len(messages)
 
     def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes:
@@ -124,8 +133,8 @@ class Https:
         options = self._options
         at_fault = status in CONTENT and status not in options.retry
         if at_fault or status in options.refuse:
-            raise Unfit(f"HTTP {status}", shortened(said))
-        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=shortened(said))
+            raise Unfit(f"HTTP {status}", shortened(said, self._secrets))
+        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=shortened(said, self._secrets))
 
     def _body(self, messages: Sequence[Message]) -> bytes:
         options = self._options
@@ -166,7 +175,7 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
     for name in options.headers:
         if not _TOKEN.fullmatch(name) or name.lower() in _OWN:
             raise refused(destination, f"headers: {name!r} cannot be set")
-    headers, missing = {}, ""
+    headers, secrets, missing = {}, list[str](), ""
     for name, said in options.headers.items():
         found = _header(destination, name, said)
         if found is None:
@@ -174,7 +183,8 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
         elif not found.isprintable() or not found.isascii():
             raise refused(destination, f"headers.{name}: expected printable ASCII")
         headers[name] = found or ""
-    return Https(destination, options, headers, missing)
+        secrets += [] if isinstance(said, str) else [secret(said["env"]) or ""]
+    return Https(destination, options, headers, [one for one in secrets if one], missing)
 
 
 def _header(destination: Destination, name: str, said: Header) -> str | None:
@@ -191,7 +201,7 @@ def _header(destination: Destination, name: str, said: Header) -> str | None:
 
 def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
     """Return a message in another shape: `$column` is the column's value, null where there is none; `$$` is `$`."""
-    row = orjson.loads(data)
+    row = _ROW.decode(data)
 
     def fill(part: Any) -> Any:
         if isinstance(part, dict):
@@ -201,30 +211,31 @@ def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
         if isinstance(part, str) and part.startswith("$"):
             if part.startswith("$$"):
                 return part[1:]
-            return row if part == "$" else row.get(part[1:])
+            value = data if part == "$" else row.get(part[1:])
+            return None if value is None else orjson.Fragment(bytes(value))
         return part
 
     return orjson.dumps(fill(template))
 
 
-def _items(messages: Sequence[Message], said: bytes) -> list[Result]:
+def _items(messages: Sequence[Message], said: bytes, secrets: Sequence[str]) -> list[Result]:
     """Return what _bulk says of each of its documents."""
     try:
         items = [next(iter(item.values())) for item in orjson.loads(said)["items"]]
         if len(items) != len(messages):
             raise ValueError(len(items))
-        return [_item(item) for item in items]
+        return [_item(item, secrets) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return [Failure("the answer is none of _bulk's")] * len(messages)
 
 
-def _item(item: Mapping[str, Any]) -> Result:
+def _item(item: Mapping[str, Any], secrets: Sequence[str]) -> Result:
     status = int(item["status"])
     if 200 <= status < 300:
         return None
     error = item.get("error") or {}
     kind, reason = (error.get("type", ""), error.get("reason", "")) if isinstance(error, dict) else ("", error)
-    return Failure(f"{status} {kind}".strip(), final=status in CONTENT, detail=str(reason)[:SAID_CHARS_MAX])
+    return Failure(f"{status} {kind}".strip(), final=status in CONTENT, detail=shortened(str(reason).encode(), secrets))
 
 
 def _seconds(retry_after: str) -> float:

@@ -32,9 +32,12 @@ class Failure(NamedTuple):
     detail: str = ""  # the service's own words, for the dead letter alone
 
 
-def shortened(said: bytes) -> str:
-    """Return a service's own words, as far as a letter keeps them."""
-    return said[: 4 * SAID_CHARS_MAX].decode(errors="replace")[:SAID_CHARS_MAX]
+def shortened(said: bytes, secrets: Sequence[str] = ()) -> str:
+    """Return a service's own words, as far as a letter keeps them: some tell what they were told."""
+    text = said[: 4 * SAID_CHARS_MAX].decode(errors="replace")
+    for one in secrets:
+        text = text.replace(one, "***")
+    return text[:SAID_CHARS_MAX]
 
 
 class Unfit(Exception):
