@@ -325,9 +325,8 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             os._exit(EXIT_FAILED)
 
     clock = LeashedClock(alive)
-    copy = edition_copy(path)
+    copy, judge = edition_copy(path), judging(settings)
     patient = bearing(settings, clock)
-    judge = judging(settings)
     first = editions.first(settings, copy, patient, log.warning, judge)
     store = ledger_of(settings, file_run=False)
     epoch = patient(lambda: epoch_of(settings, store))
