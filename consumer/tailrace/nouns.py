@@ -16,6 +16,7 @@ import pyarrow as pa
 
 SEQUENCE_DIGITS = 64
 SUB_DIGITS = 10
+SUB_MAX: Final = 10**SUB_DIGITS - 1
 START = ""  # the mark before every record
 LAKE: Final = "lake"  # the lane that stores all: rejects too
 
@@ -29,6 +30,15 @@ def unmark(text: str) -> tuple[str, int]:
     """Return (sequence without leading zeros, sub) of a mark."""
     sequence, _, sub = text.partition(".")
     return sequence.lstrip("0") or "0", int(sub)
+
+
+def shown(text: str) -> str:
+    """Return a mark as a person reads it: `<sequence>/<sub>`."""
+    sequence, _, sub = text.partition(".")
+    return f"{sequence.lstrip('0') or '0'}/{int(sub or 0)}" if text else "the start"
+
+
+END: Final = mark("9" * SEQUENCE_DIGITS, 0)  # the mark after every record
 
 
 class Reason(NamedTuple):

@@ -22,13 +22,12 @@ from tailrace.commit.committed import Shard, epoch_of, lanes_of
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import ledger_of
 from tailrace.commit.switches import Skip, Switch, Switches
-from tailrace.nouns import LAKE, START, mark, unmark
+from tailrace.nouns import END, LAKE, START, SUB_MAX, mark, shown
 from tailrace.settings import Settings, SettingsError
 
 NAME = "lane"
 HELP = "List destinations, pause and resume them, or have them leave records out."
 GROUP = "mend"
-SUB_MAX: Final = 9_999_999_999
 HISTORY_SHOWN: Final = 20
 WHY_CHARS_MAX: Final = 300  # all of it stands in one item of the ledger, which every child reads every few seconds
 SHARDS_NAMED_MAX: Final = 3
@@ -195,13 +194,13 @@ def _skip(hand: _Hand) -> int:
         further = {shard: upto for shard, upto in marks.items() if upto > one.skips.get(shard, Skip()).upto}
         return one._replace(skips={**one.skips, **{s: Skip(upto, hand.args.why) for s, upto in further.items()}})
 
-    named = [f"{shard} to {_shown(upto)}" for shard, upto in marks.items()]
+    named = [f"{shard} to {shown(upto)}" for shard, upto in marks.items()]
     whole = len(named) <= SHARDS_NAMED_MAX
     if not hand.say(f"skips {', '.join(named) if whole else f'{len(named)} shards to {hand.args.upto}'}", law):
         return _nothing(f"{hand.lane} has been told so already")
     for shard, upto in marks.items():
         stands = hand.lanes[hand.lane][shard].item.watermark
-        print(f"{hand.lane}: leaves out {shard} after {_shown(stands)} to {_shown(upto)}")
+        print(f"{hand.lane}: leaves out {shard} after {shown(stands)} to {shown(upto)}")
     print("A plan that is open is left out whole. Each daemon starts anew for it, and its lane notes what it left out.")
     return 0
 
@@ -209,10 +208,6 @@ def _skip(hand: _Hand) -> int:
 def _nothing(why: str) -> int:
     print(f"tailrace: {why}", file=sys.stderr)
     return 1
-
-
-def _shown(upto: str) -> str:
-    return "/".join(map(str, unmark(upto))) if upto else "the start"
 
 
 def _marks(hand: _Hand) -> dict[str, str]:
@@ -231,8 +226,8 @@ def _marks(hand: _Hand) -> dict[str, str]:
 def _upto(args: argparse.Namespace) -> Callable[[str], str]:
     """Return what tells a shard's mark."""
     if args.upto == "now":
-        return lambda _shard: mark("9" * 60, 0)
-    if args.upto.isdecimal():
+        return lambda _shard: END
+    if args.upto.isascii() and args.upto.isdigit():
         if args.shard is None:
             raise SettingsError("--upto: found a sequence number, expected --shard with it: it means nothing elsewhere")
         return lambda _shard: mark(args.upto, SUB_MAX)
