@@ -145,6 +145,8 @@ def test_the_command_lists_and_sends(url: str, tmp_path: Path, capsys: pytest.Ca
     bury(DirectoryPlace(str(tmp_path / "lake")), positions(3))
     bury(DirectoryPlace(str(tmp_path / "lake")), positions(2, first=10), why="HTTP 503", piece=2)
     capsys.readouterr()
+    assert main(["dead", "list", "thre"], environ) == 1
+    assert capsys.readouterr().out == "No dead letters of thre; there are of: there.\n"
     assert main(["dead", "send", "there", "--dry-run"], environ) == 0
     assert main(["dead", "send", "there"], environ) == 0
     assert capsys.readouterr().out == "5 dead letters: 5 would be sent\n5 dead letters: 5 sent\n"
