@@ -266,9 +266,13 @@ def _ranking(keys: Sequence[pa.Array]) -> Ranking:
 
 
 def _text(found: pa.Array | None, rows: int) -> pa.Array:
-    if found is None or pa.types.is_nested(found.type):
+    if found is None or pa.types.is_nested(found.type) or _is_bytes(found.type):
         return pa.nulls(rows, pa.string())
     return pc.cast(found, pa.string())
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _numbers(found: pa.Array | None, rows: int, *, summed: bool) -> Numbers:
