@@ -117,9 +117,9 @@ class Alerts:
     def _tell(self, key: Key, item: Item) -> None:
         """Publish, and note it. What cannot be published stays pending: it stops nothing else."""
         arn, began = str(item["publish"]), self._clock.monotonic()
-        if self._away.get(arn, began) > began:
-            return
         try:
+            if self._away.get(arn, began) > began:
+                raise WorldError("left alone for a while: it was slow to fail")
             self._publish(arn, str(item["id"]), str(item["message"]))
             self._table.update(
                 Update(key, (Clause(STATE, "=", PENDING),), self._sent(item), remove=(keys.GSI_PK, keys.GSI_SK))

@@ -200,7 +200,7 @@ def test_shards_that_look_together_tell_a_pending_alert_once() -> None:
     Tier(table, watched(), publish=publish, clock=time).deliver(1, some(0, 3))
     publish.trouble = None
     time.now_s += SWEEP_S + 1
-    other = Tier(table, watched(), shard=2, publish=Published(), clock=time)
+    other = Tier(table, watched(), shard=2, publish=publish, clock=time)
 
     def meanwhile(arn: str, identity: str, text: str) -> None:
         publish(arn, identity, text)
