@@ -20,8 +20,8 @@ from tailrace.edition import load
 from tailrace.nouns import Destination
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
-from tailrace.sinks.hot.dynamodb import DynamoTable
-from tailrace.sinks.hot.options import DAILY, Options, options_of
+from tailrace.sinks.hot.dynamodb import NEVER_EXPIRES, DynamoTable
+from tailrace.sinks.hot.options import Options, options_of
 from tailrace.sinks.hot.read import Event, Reader, Window, dumped
 from tailrace.sinks.hot.service import Service
 
@@ -31,6 +31,7 @@ GROUP = "look"
 LAST = 20
 MOST = 10
 PORT = 9465
+PORT_MAX = 65_535
 TOKEN_CHARS_MIN = 16
 
 
@@ -41,7 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="WHAT")
     init = verbs.add_parser("init", help="make the table, or check the one that is there", allow_abbrev=False)
     init.add_argument(
-        "--provisioned", nargs=2, type=int, metavar=("READS", "WRITES"), help="units a second; else billed by request"
+        "--provisioned",
+        nargs=2,
+        type=_count,
+        metavar=("READS", "WRITES"),
+        help="units a second; else billed by request",
     )
     user = verbs.add_parser("user", help="a user's profile, days and newest events", allow_abbrev=False)
     user.add_argument("tenant", metavar="TENANT")
@@ -63,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     serve = verbs.add_parser("serve", help="the same over HTTP, for those who hold a token", allow_abbrev=False)
     serve.add_argument("--token-file", required=True, metavar="FILE", help="holds the token, 16 characters or more")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
-    serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
+    serve.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
     verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
 
 
@@ -84,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         case "type":
             return _type(reader, args)
         case "top":
-            return _top(reader, options, args)
+            return _top(reader, args)
         case "aggregate":
             return _aggregate(reader, options, args)
     found = reader.pending()
@@ -110,6 +115,10 @@ def _init(table: DynamoTable, provisioned: Any) -> int:
         table.create(provisioned)
         print(f"made table {table.name}")
         return 0
+    if differences == [NEVER_EXPIRES]:  # an `init` that was cut off
+        table.expire()
+        print(f"{table.name}: time to live: turned on")
+        return 0
     for one in differences:
         print(f"{table.name}: {one}")
     if not differences:
@@ -121,11 +130,17 @@ def _serve(args: argparse.Namespace, reader: Callable[[], Reader]) -> int:
     """Answer until a signal comes."""
     try:
         token = Path(args.token_file).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"--token-file: {args.token_file}: {error.strerror}") from None
-    if len(token) < TOKEN_CHARS_MIN:
-        raise SettingsError(f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more")
-    with Service(reader, token, args.host, args.port) as service:
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--token-file: {args.token_file}: {error}") from None
+    if len(token) < TOKEN_CHARS_MIN or token.split() != [token]:
+        raise SettingsError(
+            f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more, none of them a space"
+        )
+    try:
+        service = Service(reader, token, args.host, args.port)
+    except OSError as error:  # taken, not allowed, or no address of this host
+        raise SettingsError(f"--port {args.port} on --host {args.host}: {error.strerror or error}") from None
+    with service:
         print(f"http://{args.host}:{service.port}/v1/hot/", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
         service.run()
@@ -145,29 +160,33 @@ def _user(reader: Reader, args: argparse.Namespace) -> int:
         _print_days(found.days)
         for event in found.events:
             print(_event_line(event))
-    if found.profile is None and not found.events:
-        print(f"tailrace: {args.tenant} has no user {args.user} here", file=sys.stderr)
-        return 1
-    return 0
+    return 0 if found.profile or found.days or found.events else _none(f"{args.tenant} has no user {args.user} here")
+
+
+def _none(what: str) -> int:
+    """Say that nothing was found; return the exit status."""
+    print(f"tailrace: {masking.printable(what)}", file=sys.stderr)
+    return 1
 
 
 def _type(reader: Reader, args: argparse.Namespace) -> int:
     found = list(islice(reader.newest(args.tenant, args.type), args.last))[::-1]
     for event in found:
         print(dumped(event._asdict()) if args.json else _event_line(event))
-    return 0 if found else 1
+    return 0 if found else _none(f"{args.tenant} has no events of type {args.type} here")
 
 
-def _top(reader: Reader, options: Options, args: argparse.Namespace) -> int:
-    daily = next((one for one in options.aggregates if one.name == DAILY), None)
-    if daily is None or args.by not in {one.attribute for one in daily.measures}:
-        raise SettingsError(f"[routes]: options: {args.by} is not kept: expected daily true, and value for total_value")
+def _top(reader: Reader, args: argparse.Namespace) -> int:
     day = args.day or datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date().isoformat()
-    found = reader.top(args.tenant, day, args.by, args.most)
+    try:
+        found = reader.top(args.tenant, day, args.by, args.most)
+    except KeyError:
+        wanted = "daily true, and value for total_value"
+        raise SettingsError(f"[routes]: options: {args.by} is not kept: expected {wanted}") from None
     for one in found:
         values = {**one.key, **one.values}
         print(dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
-    return 0 if found else 1
+    return 0 if found else _none(f"{args.tenant} has no users on {day}")
 
 
 def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> int:
@@ -180,7 +199,7 @@ def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> in
     found = reader.aggregate(args.name, args.values, args.window)
     for one in found:
         print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
-    return 0 if found else 1
+    return 0 if found else _none(f"{args.name} has no such key, or no such window")
 
 
 def _print_days(days: list[Window]) -> None:
@@ -199,13 +218,20 @@ def _event_line(event: Event) -> str:
 
 def _line(value: object) -> str:
     if isinstance(value, Decimal):
-        value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent else value
+        text = f"{value:f}"
+        value = text.rstrip("0").rstrip(".") if "." in text else text
     return masking.printable(str(value))
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected 0 to {PORT_MAX}")
     return int(text)
 
 

@@ -42,6 +42,7 @@ PASSING = frozenset(
         "LimitExceededException",
         "OperationAborted",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
@@ -50,6 +51,7 @@ PASSING = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
