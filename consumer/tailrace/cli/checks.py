@@ -26,6 +26,7 @@ from tailrace.schema.remarks import remarks
 from tailrace.schema.source import Files
 from tailrace.schema.steps import Change, Step, expected, found, said
 from tailrace.settings import Dedup, Enrich, Privacy, Routes, Settings, SettingsError
+from tailrace.sinks.hot.options import options_of, unknown_columns, unknown_types
 
 GOOD: Final = ".good.jsonl"
 BAD: Final = ".bad.jsonl"
@@ -271,12 +272,27 @@ def _lifted(book: Book, kind: str, version: str) -> Iterable[str]:
 # ---- settings that name types
 
 
+def _routes(settings: Settings) -> str:
+    return "[routes] json" if settings.routes.json else settings.routes.path
+
+
+def _hot_options(settings: Settings, edition: Edition, report: Report) -> None:
+    columns = {name for table in edition.book.tables().values() for name in table.schema.names}
+    for one in edition.destinations:
+        if one.service == "dynamodb":
+            options, at = options_of(one), f"{one.name}: options: "
+            for line in unknown_types(options, edition.book.types()):
+                report.findings.append(Finding("route", _routes(settings), at + line))
+            for line in unknown_columns(options, columns):
+                report.notes.append(Finding("route", _routes(settings), at + line))
+
+
 def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
     book, routes = edition.book, edition.treatment.routes
     for name, pattern in unknown_events(routes, book.types()) if routes else ():
-        where = "[routes] json" if settings.routes.json else settings.routes.path
         message = f"{name}: enabled_events: found {pattern!r}, expected the name of an event type with a schema"
-        report.findings.append(Finding("route", where, message))
+        report.findings.append(Finding("route", _routes(settings), message))
+    _hot_options(settings, edition, report)
     for path in strays(settings.privacy, book):
         message = f"{path}: a member of no schema; where it stands in no event, nothing is altered"
         report.notes.append(Finding("settings", "[privacy] pseudonyms", message))

@@ -188,6 +188,29 @@ def test_routes_must_be_sound_and_name_known_types(schemas: Schemas) -> None:
     assert "(1 good, 0 bad)" in summary
 
 
+def test_a_hot_table_is_of_known_types_and_columns(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+    sums = {
+        "name": "a",
+        "key": ["path"],
+        "window": "all",
+        "types": ["pgae"],
+        "measures": {"s": {"op": "sum", "of": "url_pth"}},
+    }
+    options = {"events": ["p*", "klick"], "profile": {"page": ["n"]}, "aggregates": [sums], "value": "n.x"}
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot"
+    hot = {"destination_name": "hot", "destination_arn": arn, "enabled_events": ["*"], "options": options}
+    lines = schemas.check(status=1, environ={"TAILRACE_ROUTES_JSON": json.dumps([lake, hot])})
+    known = "expected the name of an event type with a schema"
+    assert lines[:-1] == [
+        f"[routes] json hot: options: events: found 'klick', {known}",
+        f"[routes] json hot: options: aggregates: a: types: found 'pgae', {known}",
+        "note: [routes] json hot: options: aggregates: a: url_pth is a column of no table (did you mean url_path?)",
+    ]
+
+
 def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     schemas.put("page/1-0-0.good.jsonl", GOOD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -135,6 +135,26 @@ def fits(patterns: Collection[str]) -> Callable[[str], bool]:
     """Return who says whether an event type is meant; `*` stands for any characters, all else for itself."""
     whole = re.compile("|".join(".*".join(map(re.escape, one.split("*"))) for one in patterns) or r"(?!)", re.DOTALL)
     return lru_cache(maxsize=1024)(lambda name: whole.fullmatch(name) is not None)
+
+
+def unknown_types(options: Options, types: Collection[str]) -> Iterator[str]:
+    """Yield a line for each pattern that none of the event types fits."""
+    named = [("events", one) for one in options.events] + [("profile", one) for one in options.profile]
+    named += [(f"aggregates: {each.name}: types", one) for each in options.aggregates for one in each.types]
+    for where, pattern in named:
+        if pattern != "*" and not any(map(fits([pattern]), types)):
+            yield f"{where}: found {pattern!r}, expected the name of an event type with a schema"
+
+
+def unknown_columns(options: Options, columns: Collection[str]) -> Iterator[str]:
+    """Yield a line for each name that leads into none of the columns."""
+    named = [("profile", one) for each in options.profile.values() for one in each]
+    for each in options.aggregates:
+        named += [(f"aggregates: {each.name}", one) for one in (*each.key, *(m.of for m in each.measures if m.of))]
+    for where, name in named:
+        if (first := column_of(name).partition(".")[0]) not in columns:
+            near = difflib.get_close_matches(first, sorted(columns), n=1)
+            yield f"{where}: {name} is a column of no table" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def column_of(name: str) -> str:
