@@ -146,7 +146,7 @@ class Alerts:
     def sweep(self) -> None:
         """Publish what others left pending, if it is time to look. What goes wrong is tried again at the next look."""
         now = self._clock.monotonic()
-        if not self._by_aggregate or (self._swept is not None and now - self._swept < SWEEP_S):
+        if self._swept is not None and now - self._swept < SWEEP_S:
             return
         self._swept = now
         try:
