@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from tailrace.nouns import Destination
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.hot.dynamodb import DynamoTable
-from tailrace.sinks.hot.options import DAILY, Options, options_of
+from tailrace.sinks.hot.options import Options, options_of
 from tailrace.sinks.hot.read import Event, Reader, Window, dumped
 from tailrace.sinks.hot.service import Service
 
@@ -36,9 +36,8 @@ TOKEN_CHARS_MIN = 16
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--destination", metavar="NAME", help="the route, where several name a table of DynamoDB")
-    parser.add_argument("--json", action="store_true", help="print JSON, events with all that is in them")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="WHAT")
+    _add_common(parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|user|type|top|aggregate|serve|pending")
     init = verbs.add_parser("init", help="make the table, or check the one that is there", allow_abbrev=False)
     init.add_argument(
         "--provisioned", nargs=2, type=int, metavar=("READS", "WRITES"), help="units a second; else billed by request"
@@ -64,7 +63,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--token-file", required=True, metavar="FILE", help="holds the token, 16 characters or more")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
     serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
-    verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
+    pending = verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
+    for one in (init, user, events, top, sums, serve, pending):
+        one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
+        _add_common(one, default=argparse.SUPPRESS)
+
+
+def _add_common(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add what may be said before and after the verb."""
+    text = "the route, where several name a table of DynamoDB"
+    parser.add_argument("--destination", metavar="NAME", default=default, help=text)
+    text = "print JSON, events with all that is in them"
+    parser.add_argument("--json", action="store_true", default=default or False, help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,12 +94,14 @@ def run(args: argparse.Namespace) -> int:
         case "type":
             return _type(reader, args)
         case "top":
-            return _top(reader, options, args)
+            return _top(reader, args)
         case "aggregate":
             return _aggregate(reader, options, args)
     found = reader.pending()
     for one in found:
         print(dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
+    if not found and not args.json:
+        print("No alert waits.")
     return 0
 
 
@@ -100,7 +112,7 @@ def _destination(settings: Settings, name: str | None) -> Destination:
         return found[name]
     if name is not None or len(found) != 1:
         expected = "one of " + ", ".join(found) if found else "a route to arn:aws:dynamodb:...:table/..., enabled"
-        raise SettingsError(f"[routes]: --destination: found {name or 'none'}, expected {expected}")
+        raise SettingsError(f"--destination: found {name or 'none'}, expected {expected}")
     return next(iter(found.values()))
 
 
@@ -125,7 +137,12 @@ def _serve(args: argparse.Namespace, reader: Callable[[], Reader]) -> int:
         raise SettingsError(f"--token-file: {args.token_file}: {error.strerror}") from None
     if len(token) < TOKEN_CHARS_MIN:
         raise SettingsError(f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more")
-    with Service(reader, token, args.host, args.port) as service:
+    try:
+        service = Service(reader, token, args.host, args.port)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"--host {args.host} --port {args.port}: {why}") from None
+    with service:
         print(f"http://{args.host}:{service.port}/v1/hot/", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
         service.run()
@@ -146,41 +163,49 @@ def _user(reader: Reader, args: argparse.Namespace) -> int:
         for event in found.events:
             print(_event_line(event))
     if found.profile is None and not found.events:
-        print(f"tailrace: {args.tenant} has no user {args.user} here", file=sys.stderr)
-        return 1
+        return _nothing(f"{args.tenant} has no user {args.user} here")
     return 0
+
+
+def _nothing(what: str) -> int:
+    print(f"tailrace: {masking.printable(what)}", file=sys.stderr)
+    return 1
 
 
 def _type(reader: Reader, args: argparse.Namespace) -> int:
     found = list(islice(reader.newest(args.tenant, args.type), args.last))[::-1]
     for event in found:
         print(dumped(event._asdict()) if args.json else _event_line(event))
-    return 0 if found else 1
+    return 0 if found else _nothing(f"{args.tenant} has no event of the type {args.type} here")
 
 
-def _top(reader: Reader, options: Options, args: argparse.Namespace) -> int:
-    daily = next((one for one in options.aggregates if one.name == DAILY), None)
-    if daily is None or args.by not in {one.attribute for one in daily.measures}:
-        raise SettingsError(f"[routes]: options: {args.by} is not kept: expected daily true, and value for total_value")
-    day = args.day or datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date().isoformat()
+def _top(reader: Reader, args: argparse.Namespace) -> int:
+    if args.by not in reader.measures:
+        raise SettingsError(
+            f"--by: {args.by} is not kept: the route's options need `daily`, and `value` for total_value"
+        )
+    day = args.day or reader.today
     found = reader.top(args.tenant, day, args.by, args.most)
     for one in found:
         values = {**one.key, **one.values}
         print(dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
-    return 0 if found else 1
+    return 0 if found else _nothing(f"{args.tenant} has no user on {day} here")
 
 
 def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> int:
     known = {one.name: one for one in options.aggregates}
     if args.name not in known:
-        raise SettingsError(f"[routes]: options: aggregates: no {args.name}, expected one of {', '.join(known)}")
+        expected = f"one of {', '.join(known)}" if known else "one that the route's options declare"
+        raise SettingsError(f"found the aggregate {args.name}, expected {expected}")
     key = known[args.name].key
     if len(args.values) != len(key):
-        raise SettingsError(f"{args.name}: found {len(args.values)} values, expected one each of {', '.join(key)}")
+        expected = f"one each of {', '.join(key)}" if key else "none: it has no key"
+        raise SettingsError(f"{args.name}: found {len(args.values)} values, expected {expected}")
     found = reader.aggregate(args.name, args.values, args.window)
     for one in found:
         print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
-    return 0 if found else 1
+    of = " ".join([args.name, *args.values]) + (f" in {args.window}..." if args.window else "")
+    return 0 if found else _nothing(f"nothing was added up for {of}")
 
 
 def _print_days(days: list[Window]) -> None:

@@ -118,13 +118,14 @@ def test_a_user_as_json_with_what_the_events_hold(command: Command) -> None:
 def test_a_type_in_the_order_of_time(command: Command) -> None:
     said = command.run("type", "north", "view", "--last", "25").splitlines()
     assert [int(line[17:19]) for line in said] == list(range(5, 30))
-    assert command.run("type", "north", "nothing", status=1) == ""
+    none = command.run("type", "north", "nothing", status=1)
+    assert none == "tailrace: north has no event of the type nothing here\n"
 
 
 def test_the_days_top_users(command: Command) -> None:
     said = command.run("top", "north", "--day", "2026-01-31").splitlines()
     assert [line.split()[:3] for line in said] == [["ann", "event_count", "20"], ["bob", "event_count", "10"]]
-    assert command.run("top", "north", status=1) == ""
+    assert "tailrace: north has no user on 20" in command.run("top", "north", status=1)
     assert "total_value is not kept" in command.run("top", "north", "--by", "total_value", status=2)
     assert "expected a day like 2026-01-31" in command.run("top", "north", "--day", "today", status=2)
 
@@ -132,11 +133,26 @@ def test_the_days_top_users(command: Command) -> None:
 def test_an_aggregate(command: Command) -> None:
     assert command.run("aggregate", "types", "north", "view") == "2026-01-31T00       n 30\n"
     assert "found 1 values, expected one each of tenant, type" in command.run("aggregate", "types", "north", status=2)
-    assert "aggregates: no nope, expected one of types, DAILY" in command.run("aggregate", "nope", status=2)
+    said = command.run("aggregate", "nope", status=2)
+    assert said == "tailrace: found the aggregate nope, expected one of types, DAILY\n"
+    said = command.run("aggregate", "types", "north", "view", "--window", "2027", status=1)
+    assert said == "tailrace: nothing was added up for types north view in 2027...\n"
 
 
 def test_nothing_is_pending(command: Command) -> None:
-    assert command.run("pending") == ""
+    assert command.run("pending") == "No alert waits.\n"
+    assert command.run("pending", "--json") == ""
+
+
+def test_options_may_come_after_the_verb(command: Command) -> None:
+    before = command.run(
+        "--json", "--destination", "hot", "top", "north", "--day", "2026-01-31", tables=("hot", "other")
+    )
+    assert json.loads(before.splitlines()[0])["user"] == "ann"
+    after = command.run(
+        "top", "north", "--day", "2026-01-31", "--json", "--destination", "hot", tables=("hot", "other")
+    )
+    assert after == before
 
 
 def test_to_serve_takes_a_token(command: Command, tmp_path: Path) -> None:
@@ -145,6 +161,24 @@ def test_to_serve_takes_a_token(command: Command, tmp_path: Path) -> None:
     short.write_text("secret\n")
     said = command.run("serve", "--token-file", str(short), status=2)
     assert "--token-file: found 6 characters, expected 16 or more" in said
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "why"),
+    [
+        ("127.0.0.1", "80000", "port must be 0-65535"),
+        ("192.0.2.1", "0", "Cannot assign requested address"),
+    ],
+)
+def test_an_address_that_cannot_be_served_is_one_line(
+    command: Command, tmp_path: Path, host: str, port: str, why: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    said = command.run("serve", "--token-file", str(token), "--host", host, "--port", port, status=2)
+    assert said.startswith(f"tailrace: --host {host} --port {port}: ")
+    assert why in said
+    assert said.count("\n") == 1
 
 
 def test_it_serves_until_a_signal(command: Command, tmp_path: Path) -> None:
@@ -173,5 +207,5 @@ def test_it_serves_until_a_signal(command: Command, tmp_path: Path) -> None:
 def test_which_table_is_meant_is_said_where_there_are_several(command: Command) -> None:
     said = command.run("pending", tables=("hot", "other"), status=2)
     assert "--destination: found none, expected one of hot, other" in said
-    assert command.run("--destination", "hot", "pending", tables=("hot", "other")) == ""
+    assert command.run("--destination", "hot", "pending", tables=("hot", "other")) == "No alert waits.\n"
     assert "expected a route to arn:aws:dynamodb" in command.run("pending", tables=(), status=2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
@@ -86,6 +87,17 @@ class Reader:
         self._table = table
         self._options = options
         self._now_s = now_s
+        self._daily = next((one for one in options.aggregates if one.name == DAILY), None)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What is kept of a user's day: nothing where days are not."""
+        return () if self._daily is None else tuple(one.attribute for one in self._daily.measures)
+
+    @property
+    def today(self) -> str:
+        """The day of now, in UTC."""
+        return datetime.fromtimestamp(self._now_s, UTC).date().isoformat()
 
     def user(self, tenant: str, user: str, last: int = 20) -> User:
         """Return a user with so many of the newest events."""
@@ -94,8 +106,8 @@ class Reader:
         profile = self._profile(found) if found is not None and self._lives(found) else None
         listed = self._table.query(pk, "EVENT#", newest_first=True, page=last)
         events = [_event(item) for item in islice(filter(self._lives, listed), last)]
-        daily = next((one for one in self._options.aggregates if one.name == DAILY), None)
-        days = [] if daily is None else sorted(self._windows(daily, pk), key=lambda one: one.window, reverse=True)
+        kept = [] if self._daily is None else self._windows(self._daily, pk)
+        days = sorted(kept, key=lambda one: one.window, reverse=True)
         return User(tenant, user, profile, days, events)
 
     def alerts(self, pk: str) -> list[Alerted]:
@@ -119,11 +131,9 @@ class Reader:
             yield _event(item)
 
     def top(self, tenant: str, day: str, by: str = "event_count", most: int = 10) -> list[Window]:
-        """Return the users of a day that have most of a measure. Reads every user of that day."""
-        daily = next(one for one in self._options.aggregates if one.name == DAILY)
-        found = (
-            window for shard in range(self._options.write_shards) for window in self._day(daily, tenant, day, shard)
-        )
+        """Return the users of a day that have most of a measure, one of `measures`. Reads every user of that day."""
+        daily, shards = self._daily, range(self._options.write_shards)
+        found = () if daily is None else (one for shard in shards for one in self._day(daily, tenant, day, shard))
         return heapq.nlargest(most, found, key=lambda one: _number(one.values.get(by, 0)))
 
     def _day(self, daily: Aggregate, tenant: str, day: str, shard: int) -> Iterator[Window]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import date
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from threading import BoundedSemaphore, Thread
@@ -58,7 +59,9 @@ def answer(reader: Reader, target: str) -> Answer:
             by = query.get("by", _SUMS[0])
             if by not in _SUMS:
                 raise Wrong(f"by: found {by!r}, expected one of {', '.join(_SUMS)}")
-            top = reader.top(tenant, _day(query), by, _number(query, "most", MOST, MOST_MAX))
+            if by not in reader.measures:
+                raise Wrong(f"by: {by} is not kept: the route's options need `daily`, and `value` for total_value")
+            top = reader.top(tenant, _day(query, reader.today), by, _number(query, "most", MOST, MOST_MAX))
             return Answer(200, {"users": [{**one.key, **one.values} for one in top]})
     return Answer(404, {"error": "expected /v1/hot/user/<tenant>/<user>, .../type/<tenant>/<type> or .../top/<tenant>"})
 
@@ -76,11 +79,11 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int
     return int(text)
 
 
-def _day(query: Mapping[str, str]) -> str:
+def _day(query: Mapping[str, str], today: str) -> str:
     try:
-        return date.fromisoformat(query.get("day", "")).isoformat()
+        return date.fromisoformat(query.get("day", today)).isoformat()
     except ValueError:
-        raise Wrong(f"day: found {query.get('day', '')!r}, expected a day in UTC, like 2026-01-31") from None
+        raise Wrong(f"day: found {query['day']!r}, expected a day in UTC, like 2026-01-31") from None
 
 
 class Service:
@@ -115,6 +118,10 @@ class Service:
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()
                 self.wfile.write(body)
+
+            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+                """Say what the base class refuses, another method or a broken request, as all else is said."""
+                self._send(Answer(code, {"error": message or explain or HTTPStatus(code).phrase}))
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
                 """Say nothing: paths name persons."""
