@@ -9,6 +9,7 @@ import pytest
 
 from model.effects_world import EffectsModel
 from model.mutants import Mutant, built, mutants
+from model.test_ledger_model import IN_PIECES
 from model.world import explore
 from tailrace.commit import protocol, rules
 
@@ -40,3 +41,9 @@ def test_a_new_owner_takes_over_what_may_be_applied_and_what_is_sent(line: str) 
 @pytest.mark.parametrize("mutant", list(mutants({rules: ("advancing",)})), ids=lambda m: m.name)
 def test_every_condition_is_needed(mutant: Mutant) -> None:
     assert explore(EffectsModel(built(mutant), records=1, opens=3), worlds_max=WORLDS_MAX).wrong
+
+
+def test_a_plan_is_committed_once_its_last_piece_is_sent() -> None:
+    (mutant,) = (m for m in mutants() if m.name == IN_PIECES)
+    wrong = explore(EffectsModel(built(mutant), records=2, opens=1), worlds_max=WORLDS_MAX).wrong
+    assert "committed are [1, 2], sent were [1]" in wrong

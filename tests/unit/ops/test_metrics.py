@@ -7,7 +7,7 @@ from tailrace.ops import metrics
 
 ALL = {name: value for name, value in vars(metrics).items() if isinstance(value, (Counter, Gauge, Histogram))}
 LABELS = {
-    "shard", "lane", "action", "type", "stage", "keyword", "result", "service", "mode", "why", "state",
+    "shard", "lane", "action", "kind", "type", "stage", "keyword", "result", "service", "mode", "why", "state",
 }  # fmt: skip
 
 
