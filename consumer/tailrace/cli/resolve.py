@@ -18,7 +18,7 @@ from tailrace.nouns import LAKE, Identity
 from tailrace.sinks.lake.places import place_of
 
 NAME = "resolve"
-HELP = "Decide about a shard that stopped because a replay differed from its plan."
+HELP = "Decide about a shard or a lane that stopped because a replay differed from its plan."
 GROUP = "mend"
 
 
