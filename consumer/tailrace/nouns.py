@@ -113,6 +113,13 @@ class Destination(NamedTuple):
     address: str  # an ARN, or a URL
     options: Mapping[str, Any] = MappingProxyType({})  # as its route has them
 
+    @property
+    def shown(self) -> str:
+        """The address without what may be a secret: user, password, query."""
+        scheme, there, rest = self.address.partition("?")[0].partition("://")
+        host, path, way = rest.partition("/")
+        return f"{scheme}{there}{host.rpartition('@')[2]}{path}{way}"
+
 
 class Table(NamedTuple):
     """One table of the lake: its path below the lake and its columns, in the files' order."""

@@ -106,7 +106,8 @@ def _list(store: LedgerStore, place: Place, epoch: str, destination: str, *, as_
         facts |= {"letters": count, "sent_since": sent[kind]}
         print(json.dumps(facts) if as_json else _line(facts))
     if not kinds and not as_json:
-        print("No dead letters.")
+        others = sorted({name.split("/")[2] for name, _ in place.names(dead.prefix_of(epoch))}) if destination else []
+        print(f"No dead letters of {destination}; there are of: {', '.join(others)}." if others else "No dead letters.")
     return 0 if kinds else 1
 
 

@@ -147,6 +147,8 @@ def test_the_command_lists_and_sends(url: str, tmp_path: Path, capsys: pytest.Ca
         why, found = f"HTTP 503 (request {request})", positions(1, first=10 * piece)
         bury(DirectoryPlace(str(tmp_path / "lake")), found, why=why, piece=piece)
     capsys.readouterr()
+    assert main(["dead", "list", "thre"], environ) == 1
+    assert capsys.readouterr().out == "No dead letters of thre; there are of: there.\n"
     assert main(["dead", "send", "there", "--dry-run"], environ) == 0
     assert main(["dead", "send", "there"], environ) == 0
     assert capsys.readouterr().out == "5 dead letters: 5 would be sent\n5 dead letters: 5 sent\n"
