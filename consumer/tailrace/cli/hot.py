@@ -20,7 +20,7 @@ from tailrace.edition import load
 from tailrace.nouns import Destination
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
-from tailrace.sinks.hot.dynamodb import DynamoTable
+from tailrace.sinks.hot.dynamodb import NEVER_EXPIRES, DynamoTable
 from tailrace.sinks.hot.options import Options, options_of
 from tailrace.sinks.hot.read import Event, Reader, Window, dumped
 from tailrace.sinks.hot.service import Service
@@ -31,6 +31,7 @@ GROUP = "look"
 LAST = 20
 MOST = 10
 PORT = 9465
+PORT_MAX = 65_535
 TOKEN_CHARS_MIN = 16
 
 
@@ -40,7 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|user|type|top|aggregate|serve|pending")
     init = verbs.add_parser("init", help="make the table, or check the one that is there", allow_abbrev=False)
     init.add_argument(
-        "--provisioned", nargs=2, type=int, metavar=("READS", "WRITES"), help="units a second; else billed by request"
+        "--provisioned",
+        nargs=2,
+        type=_count,
+        metavar=("READS", "WRITES"),
+        help="units a second; else billed by request",
     )
     user = verbs.add_parser("user", help="a user's profile, days and newest events", allow_abbrev=False)
     user.add_argument("tenant", metavar="TENANT")
@@ -62,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     serve = verbs.add_parser("serve", help="the same over HTTP, for those who hold a token", allow_abbrev=False)
     serve.add_argument("--token-file", required=True, metavar="FILE", help="holds the token, 16 characters or more")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
-    serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
+    serve.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
     pending = verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
     for one in (init, user, events, top, sums, serve, pending):
         one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
@@ -122,6 +127,10 @@ def _init(table: DynamoTable, provisioned: Any) -> int:
         table.create(provisioned)
         print(f"made table {table.name}")
         return 0
+    if differences == [NEVER_EXPIRES]:  # an `init` that was cut off
+        table.expire()
+        print(f"{table.name}: time to live: turned on")
+        return 0
     for one in differences:
         print(f"{table.name}: {one}")
     if not differences:
@@ -133,15 +142,16 @@ def _serve(args: argparse.Namespace, reader: Callable[[], Reader]) -> int:
     """Answer until a signal comes."""
     try:
         token = Path(args.token_file).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"--token-file: {args.token_file}: {error.strerror}") from None
-    if len(token) < TOKEN_CHARS_MIN:
-        raise SettingsError(f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--token-file: {args.token_file}: {error}") from None
+    if len(token) < TOKEN_CHARS_MIN or token.split() != [token]:
+        raise SettingsError(
+            f"--token-file: found {len(token)} characters, expected {TOKEN_CHARS_MIN} or more, none of them a space"
+        )
     try:
         service = Service(reader, token, args.host, args.port)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise SettingsError(f"--host {args.host} --port {args.port}: {why}") from None
+    except OSError as error:  # taken, not allowed, or no address of this host
+        raise SettingsError(f"--port {args.port} on --host {args.host}: {error.strerror or error}") from None
     with service:
         print(f"http://{args.host}:{service.port}/v1/hot/", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
@@ -162,12 +172,11 @@ def _user(reader: Reader, args: argparse.Namespace) -> int:
         _print_days(found.days)
         for event in found.events:
             print(_event_line(event))
-    if found.profile is None and not found.events:
-        return _nothing(f"{args.tenant} has no user {args.user} here")
-    return 0
+    return 0 if found.profile or found.days or found.events else _none(f"{args.tenant} has no user {args.user} here")
 
 
-def _nothing(what: str) -> int:
+def _none(what: str) -> int:
+    """Say that nothing was found; return the exit status."""
     print(f"tailrace: {masking.printable(what)}", file=sys.stderr)
     return 1
 
@@ -176,20 +185,20 @@ def _type(reader: Reader, args: argparse.Namespace) -> int:
     found = list(islice(reader.newest(args.tenant, args.type), args.last))[::-1]
     for event in found:
         print(dumped(event._asdict()) if args.json else _event_line(event))
-    return 0 if found else _nothing(f"{args.tenant} has no event of the type {args.type} here")
+    return 0 if found else _none(f"{args.tenant} has no events of type {args.type} here")
 
 
 def _top(reader: Reader, args: argparse.Namespace) -> int:
-    if args.by not in reader.measures:
-        raise SettingsError(
-            f"--by: {args.by} is not kept: the route's options need `daily`, and `value` for total_value"
-        )
     day = args.day or reader.today
-    found = reader.top(args.tenant, day, args.by, args.most)
+    try:
+        found = reader.top(args.tenant, day, args.by, args.most)
+    except KeyError:
+        wanted = "`daily`, and `value` for total_value"
+        raise SettingsError(f"--by: {args.by} is not kept: the route's options need {wanted}") from None
     for one in found:
         values = {**one.key, **one.values}
         print(dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
-    return 0 if found else _nothing(f"{args.tenant} has no user on {day} here")
+    return 0 if found else _none(f"{args.tenant} has no users on {day}")
 
 
 def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> int:
@@ -205,7 +214,7 @@ def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> in
     for one in found:
         print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
     of = " ".join([args.name, *args.values]) + (f" in {args.window}..." if args.window else "")
-    return 0 if found else _nothing(f"nothing was added up for {of}")
+    return 0 if found else _none(f"nothing was added up for {of}")
 
 
 def _print_days(days: list[Window]) -> None:
@@ -224,13 +233,20 @@ def _event_line(event: Event) -> str:
 
 def _line(value: object) -> str:
     if isinstance(value, Decimal):
-        value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent else value
+        text = f"{value:f}"
+        value = text.rstrip("0").rstrip(".") if "." in text else text
     return masking.printable(str(value))
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected 0 to {PORT_MAX}")
     return int(text)
 
 

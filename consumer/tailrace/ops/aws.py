@@ -43,6 +43,7 @@ PASSING = frozenset(
         "LimitExceededException",
         "OperationAborted",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
@@ -51,6 +52,7 @@ PASSING = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )

@@ -28,7 +28,7 @@ DAILY_TTL_DAYS: Final = 90.0
 TTL_DAYS_MAX: Final = 36_500
 LISTED_MAX: Final = 32  # aggregates, alerts, measures of one, attributes of a profile
 KEY_PARTS_MAX: Final = 6
-KEY_NAME_CHARS_MAX: Final = 64
+KEY_NAME_BYTES_MAX: Final = 64  # six of them with their values stay below DynamoDB's 2,048 bytes
 DAY_S: Final = 86_400
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -201,8 +201,8 @@ def _aggregate(where: str, one: Any, ttl_s: int) -> Aggregate:
     if not isinstance(key, list) or len(key) > KEY_PARTS_MAX:
         raise SettingsError(f"{where}: key: expected a list of at most {KEY_PARTS_MAX} columns, found {_shown(key)}")
     parts = tuple(_column(f"{where}: key", part) for part in key)
-    if any(len(part) > KEY_NAME_CHARS_MAX for part in parts):
-        raise SettingsError(f"{where}: key: expected names of at most {KEY_NAME_CHARS_MAX} characters")
+    if any(len(part.encode()) > KEY_NAME_BYTES_MAX for part in parts):
+        raise SettingsError(f"{where}: key: expected names of at most {KEY_NAME_BYTES_MAX} bytes")
     if len(set(map(column_of, parts))) < len(parts):
         raise SettingsError(f"{where}: key: a column stands there twice: {', '.join(parts)}")
     days = _days(where, "ttl_days", one.get("ttl_days", 0 if window == "all" else ttl_s / DAY_S))

@@ -23,6 +23,7 @@ from tailrace.sinks.hot.table import Key, Table
 from tailrace.sinks.hot.values import Item, Value
 
 AT_ONCE: Final = 100  # items that are asked for by key
+PAGE_MAX: Final = 1000  # events that are asked for at once
 
 
 class Event(NamedTuple):
@@ -87,12 +88,6 @@ class Reader:
         self._table = table
         self._options = options
         self._now_s = now_s
-        self._daily = next((one for one in options.aggregates if one.name == DAILY), None)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """What is kept of a user's day: nothing where days are not."""
-        return () if self._daily is None else tuple(one.attribute for one in self._daily.measures)
 
     @property
     def today(self) -> str:
@@ -104,10 +99,10 @@ class Reader:
         pk = keys.user_pk(tenant, user)
         found = self._table.get((pk, keys.PROFILE))
         profile = self._profile(found) if found is not None and self._lives(found) else None
-        listed = self._table.query(pk, "EVENT#", newest_first=True, page=last)
+        listed = self._table.query(pk, "EVENT#", newest_first=True, page=min(last, PAGE_MAX))
         events = [_event(item) for item in islice(filter(self._lives, listed), last)]
-        kept = [] if self._daily is None else self._windows(self._daily, pk)
-        days = sorted(kept, key=lambda one: one.window, reverse=True)
+        daily = next((one for one in self._options.aggregates if one.name == DAILY), None)
+        days = [] if daily is None else sorted(self._windows(daily, pk), key=lambda one: one.window, reverse=True)
         return User(tenant, user, profile, days, events)
 
     def alerts(self, pk: str) -> list[Alerted]:
@@ -131,9 +126,16 @@ class Reader:
             yield _event(item)
 
     def top(self, tenant: str, day: str, by: str = "event_count", most: int = 10) -> list[Window]:
-        """Return the users of a day that have most of a measure, one of `measures`. Reads every user of that day."""
-        daily, shards = self._daily, range(self._options.write_shards)
-        found = () if daily is None else (one for shard in shards for one in self._day(daily, tenant, day, shard))
+        """Return the users of a day that have most of a measure. Reads every user of that day.
+
+        KeyError: days are not kept, or that measure of them is not.
+        """
+        daily = self._declared(DAILY)
+        if by not in (one.attribute for one in daily.measures):
+            raise KeyError(by)
+        found = (
+            window for shard in range(self._options.write_shards) for window in self._day(daily, tenant, day, shard)
+        )
         return heapq.nlargest(most, found, key=lambda one: _number(one.values.get(by, 0)))
 
     def _day(self, daily: Aggregate, tenant: str, day: str, shard: int) -> Iterator[Window]:
@@ -143,10 +145,11 @@ class Reader:
 
     def aggregate(self, name: str, values: list[str | None], window: str = "") -> list[Window]:
         """Return the windows of a key that begin with a text, in order. KeyError: there is no such aggregate."""
-        aggregate = next((one for one in self._options.aggregates if one.name == name), None)
-        if aggregate is None:
-            raise KeyError(name)
+        aggregate = self._declared(name)
         return list(self._windows(aggregate, keys.aggregate_pk(aggregate.key, values), window))
+
+    def _declared(self, name: str) -> Aggregate:
+        return {one.name: one for one in self._options.aggregates}[name]
 
     def _windows(self, aggregate: Aggregate, pk: str, window: str = "") -> Iterator[Window]:
         prefix = keys.aggregate_prefix(aggregate.name)
@@ -197,5 +200,5 @@ def _event(item: Item) -> Event:
 
 def _alerted(item: Item) -> Alerted:
     _, name, window = str(item[keys.SK]).split("#")
-    message: dict[str, Any] = orjson.loads(str(item["message"]))
+    message: dict[str, Any] = json.loads(str(item["message"]))  # its value may be beyond 64 bits
     return Alerted(str(item["id"]), name, window, str(item[alerts.STATE]), message)
