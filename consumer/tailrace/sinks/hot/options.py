@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -135,6 +135,31 @@ def fits(patterns: Collection[str]) -> Callable[[str], bool]:
     """Return who says whether an event type is meant; `*` stands for any characters, all else for itself."""
     whole = re.compile("|".join(".*".join(map(re.escape, one.split("*"))) for one in patterns) or r"(?!)", re.DOTALL)
     return lru_cache(maxsize=1024)(lambda name: whole.fullmatch(name) is not None)
+
+
+def strays(options: Options, columns: Collection[str], types: Collection[str]) -> Iterator[str]:
+    """Yield what is named that no table and no event type has: a slip, or not there yet.
+
+    `columns`: with `a.b` inside a struct; `a.` for text, which may have anything inside.
+    """
+    of_types = [("events", options.events), ("profile", tuple(options.profile))]
+    of_types += [(f"aggregate {one.name}: types", one.types) for one in options.aggregates]
+    for where, patterns in of_types:
+        for pattern in patterns:
+            if pattern != "*" and not any(map(fits([pattern]), types)):
+                yield f"{where}: found {_shown(pattern)}, expected the name of an event type with a schema"
+    of_columns = [(f"profile: {kind}", names) for kind, names in options.profile.items()]
+    for one in options.aggregates:
+        of_columns.append((f"aggregate {one.name}: key", one.key))
+        value = "value" if one.name == DAILY else f"aggregate {one.name}: of"
+        of_columns.append((value, tuple(measure.of for measure in one.measures if measure.of)))
+    for where, names in of_columns:
+        for name in names:
+            column = column_of(name)
+            first, dot, _ = column.partition(".")
+            if column not in columns and not (dot and f"{first}." in columns):
+                near = difflib.get_close_matches(name, columns, n=1)
+                yield f"{where}: no table has the column {name}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def column_of(name: str) -> str:
