@@ -5,6 +5,7 @@ Its digests stand in every plan, so that what a file or a database said then can
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,4 +76,15 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
             destinations.check(one.destination, settings)
         except SettingsError as error:
             raise route.RouteError(f"{origin}: {error}") from None
+        _check_partition(f"{origin}: route {one.destination_name}", one.options.get("partition", ()), book)
     return found
+
+
+def _check_partition(where: str, columns: Sequence[str], book: Book) -> None:
+    """See that some table has each column that messages are kept in order by: else none of them has an order."""
+    known = {name for table in (book.envelope, *(one.schema for one in book.tables().values())) for name in table.names}
+    for column in columns:
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "expected a column of some event type"
+            raise route.RouteError(f"{where}: partition: no table has the column {column}, {hint}")

@@ -31,6 +31,11 @@ def unmark(text: str) -> tuple[str, int]:
     return sequence.lstrip("0") or "0", int(sub)
 
 
+def told(text: str) -> str:
+    """Return a mark as a person reads it: `<sequence>/<sub>`."""
+    return "/".join(map(str, unmark(text))) if "." in text else text or "the start"
+
+
 class Reason(NamedTuple):
     """One thing that is wrong with an event."""
 
@@ -107,6 +112,13 @@ class Destination(NamedTuple):
     service: str  # `dynamodb`, `sqs`, ..., or `https`
     address: str  # an ARN, or a URL
     options: Mapping[str, Any] = MappingProxyType({})  # as its route has them
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be a secret: user, password, query."""
+        scheme, there, rest = self.address.partition("?")[0].partition("://")
+        host, path, way = rest.partition("/")
+        return f"{scheme}{there}{host.rpartition('@')[2]}{path}{way}"
 
 
 class Table(NamedTuple):

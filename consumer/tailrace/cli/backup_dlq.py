@@ -30,7 +30,9 @@ GROUP = "mend"
 VISIBILITY_S: Final = 300
 WAIT_S: Final = 2  # of one long poll
 EMPTY_MAX: Final = 2  # answers without a message in a row: the queue is empty, or all of it is hidden
+EMPTY_LEFT_MAX: Final = 6  # so many where the queue says that it has more: what it says is late by seconds
 CALL_MAX: Final = 10
+LEFT: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _REGION: Final = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?/.*")
 
 
@@ -92,6 +94,7 @@ class Lines:
         self._file = os.fdopen(handle, "r+b")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _keep_name(self._path)
             self._read(self._file)
         except BlockingIOError:
             self._file.close()
@@ -129,6 +132,15 @@ class Lines:
         self._file.close()
 
 
+def _keep_name(path: Path) -> None:
+    """Have a new file's name survive a power cut as well as its lines."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def line_of(message: dict[str, Any]) -> bytes:
     """Return a message as one line of JSON."""
     attributes = {
@@ -159,13 +171,14 @@ class Backup:
         self._client, self._url, self._lines = client, url, lines
         self._visibility_s, self._purge = visibility_s, purge
         self.written = self.deleted = self.known = 0
+        self._hides: set[str] = set()  # ids of messages that have come, and are in the queue
         self.trouble = ""
 
     def run(self) -> None:
         """Read until nothing comes any more."""
         empty = again = 0
-        mine: set[str] = set()
-        while empty < EMPTY_MAX:
+        mine: set[str] = set()  # ids of all that have come
+        while empty < EMPTY_MAX or (empty < EMPTY_LEFT_MAX and any(self._left())):
             messages = self._receive()
             empty = 0 if messages else empty + 1
             if not messages:
@@ -173,18 +186,25 @@ class Backup:
             new = self._lines.add(messages)
             self.written += new
             self.known += len(messages) - new
-            if self._purge:
-                self._delete(messages)
             again += sum(one["MessageId"] in mine for one in messages)
             mine |= {one["MessageId"] for one in messages}
+            self._hides |= {one["MessageId"] for one in messages}
+            if self._purge:
+                self._delete(messages)
             if again > max(CALL_MAX, len(mine)):
                 self.trouble = (
                     "messages come again before the queue is through: raise --visibility, or see who reads it"
                 )
                 return
-        left = self._left()
-        if left:
+        left, hidden = self._left()
+        if self._purge and self._hides:
+            self.trouble = f"{len(self._hides):,} messages are in the file and could not be deleted: run it again"
+        elif left:
             self.trouble = f"about {left:,} messages are in the queue and did not come (of a FIFO queue, behind others)"
+        elif hidden:
+            self.trouble = (
+                f"about {hidden:,} messages are hidden by another reader, or an earlier run: run it again later"
+            )
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._asked(
@@ -205,16 +225,17 @@ class Backup:
         answer = self._asked(
             "delete from", lambda: self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
         )
-        self.deleted += len(entries) - len(answer.get("Failed", ()))  # those come again, and are deleted then
+        failed = {int(one["Id"]) for one in answer.get("Failed", ())}  # these may come again, and are deleted then
+        self.deleted += len(entries) - len(failed)
+        self._hides -= {one["MessageId"] for at, one in enumerate(messages) if at not in failed}
 
-    def _left(self) -> int:
+    def _left(self) -> tuple[int, int]:
+        """Return about how many messages have not come: those that could, and those that others hide."""
         answer = self._asked(
-            "look at",
-            lambda: self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
-            ),
+            "look at", lambda: self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(LEFT))
         )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        left, hidden = (int(answer["Attributes"][name]) for name in LEFT)
+        return left, max(0, hidden - len(self._hides))
 
     def _asked(self, verb: str, call: Callable[[], Any]) -> Any:
         try:

@@ -22,7 +22,7 @@ from tailrace.commit.committed import Shard, epoch_of, lanes_of
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import ledger_of
 from tailrace.commit.switches import Skip, Switch, Switches
-from tailrace.nouns import LAKE, START, mark, unmark
+from tailrace.nouns import LAKE, START, mark, told
 from tailrace.settings import Settings, SettingsError
 
 NAME = "lane"
@@ -30,6 +30,8 @@ HELP = "List destinations, pause and resume them, or have them leave records out
 GROUP = "mend"
 SUB_MAX: Final = 9_999_999_999
 HISTORY_SHOWN: Final = 20
+WHY_CHARS_MAX: Final = 300  # all of it stands in one item of the ledger, which every child reads every few seconds
+SHARDS_NAMED_MAX: Final = 3
 
 Lanes = Mapping[str, Mapping[str, Shard]]  # by lane and shard
 
@@ -57,8 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _words(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError("expected a reason in words, in one line")
+    if not text.strip() or not text.isprintable() or len(text) > WHY_CHARS_MAX:
+        raise argparse.ArgumentTypeError(
+            f"expected a reason in words, in one line of {WHY_CHARS_MAX} characters at most"
+        )
     return text.strip()
 
 
@@ -176,7 +180,7 @@ def _pause(hand: _Hand) -> int:
 
 
 def _resume(hand: _Hand) -> int:
-    if not hand.say("resumed", lambda one: one._replace(paused="")):
+    if not hand.say("resumed", lambda one: one._replace(paused="", resumed=one.resumed + 1) if one.paused else one):
         return _nothing(f"{hand.lane} is not paused")
     print(f"{hand.lane}: goes on from where it stands; each daemon starts anew for it.")
     return 0
@@ -191,11 +195,13 @@ def _skip(hand: _Hand) -> int:
         further = {shard: upto for shard, upto in marks.items() if upto > one.skips.get(shard, Skip()).upto}
         return one._replace(skips={**one.skips, **{s: Skip(upto, hand.args.why) for s, upto in further.items()}})
 
-    if not hand.say("skips " + ", ".join(f"{shard} to {_shown(upto)}" for shard, upto in marks.items()), law):
+    named = [f"{shard} to {told(upto)}" for shard, upto in marks.items()]
+    whole = len(named) <= SHARDS_NAMED_MAX
+    if not hand.say(f"skips {', '.join(named) if whole else f'{len(named)} shards to {hand.args.upto}'}", law):
         return _nothing(f"{hand.lane} has been told so already")
     for shard, upto in marks.items():
         stands = hand.lanes[hand.lane][shard].item.watermark
-        print(f"{hand.lane}: leaves out {shard} after {_shown(stands)} to {_shown(upto)}")
+        print(f"{hand.lane}: leaves out {shard} after {told(stands)} to {told(upto)}")
     print("A plan that is open is left out whole. Each daemon starts anew for it, and its lane notes what it left out.")
     return 0
 
@@ -203,10 +209,6 @@ def _skip(hand: _Hand) -> int:
 def _nothing(why: str) -> int:
     print(f"tailrace: {why}", file=sys.stderr)
     return 1
-
-
-def _shown(upto: str) -> str:
-    return "/".join(map(str, unmark(upto))) if upto else "the start"
 
 
 def _marks(hand: _Hand) -> dict[str, str]:

@@ -7,6 +7,7 @@ KCL dropped a damaged aggregate. Nothing was replaced, nothing checkpointed.
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 
 from tailrace.cli.selection import add_origins, opened
@@ -15,10 +16,11 @@ from tailrace.commit.committed import lanes_of, shards_of
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import LAKE, Identity
+from tailrace.settings import SettingsError
 from tailrace.sinks.lake.places import place_of
 
 NAME = "resolve"
-HELP = "Decide about a shard that stopped because a replay differed from its plan."
+HELP = "Decide about a shard or a lane that stopped because a replay differed from its plan."
 GROUP = "mend"
 
 
@@ -48,9 +50,17 @@ def run(args: argparse.Namespace) -> int:
     if args.shard is None:
         return _list(store, epoch, origin.stream)
     known = {one.identity.shard: one for one in shards_of(store, epoch, origin.stream, args.lane)}
-    shard = known.get(args.shard)
+    if not known:
+        lanes = sorted({lane for lane, _ in lanes_of(store, epoch, origin.stream)})
+        raise SettingsError(f"--lane: found {args.lane}, expected one of: {', '.join(lanes)}")
+    if args.shard not in known:
+        near = difflib.get_close_matches(args.shard, known, n=1)
+        raise SettingsError(
+            f"found {args.shard}, expected a shard of the lane {args.lane}, such as {(*near, *known)[0]}"
+        )
+    shard = known[args.shard]
     whose = f"the shard {args.shard}" if args.lane == LAKE else f"the lane {args.lane} of {args.shard}"
-    if shard is None or not shard.item.stopped:
+    if not shard.item.stopped:
         print(f"tailrace: {whose} is not stopped", file=sys.stderr)
         return 1
     if not (args.retry or args.accept):

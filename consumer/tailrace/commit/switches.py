@@ -28,6 +28,7 @@ class Switch(NamedTuple):
 
     paused: str = ""  # why; "" while it is not
     skips: Mapping[str, Skip] = MappingProxyType({})  # by shard
+    resumed: int = 0  # how often: who looks now and then may have missed the pause, and must not miss this
 
 
 class Order(NamedTuple):
@@ -35,6 +36,7 @@ class Order(NamedTuple):
 
     paused: str = ""
     skip: Skip = Skip()
+    resumed: int = 0
 
 
 class Switches(NamedTuple):
@@ -45,7 +47,7 @@ class Switches(NamedTuple):
 
     def of(self, shard: str) -> dict[str, Order]:
         """Return what concerns a shard, by lane."""
-        return {name: Order(one.paused, one.skips.get(shard, Skip())) for name, one in self.lanes.items()}
+        return {name: Order(one.paused, one.skips.get(shard, Skip()), one.resumed) for name, one in self.lanes.items()}
 
     def said(self, lane: str, new: Switch, words: str) -> Switches:
         """Return them with one lane's changed, and that noted."""
@@ -79,7 +81,7 @@ def change(store: LedgerStore, epoch: str, law: Callable[[Switches], Switches]) 
 
 def _plain(switches: Switches) -> dict[str, Any]:
     lanes = {
-        name: {"paused": one.paused, "skips": {shard: skip._asdict() for shard, skip in one.skips.items()}}
+        name: one._asdict() | {"skips": {shard: skip._asdict() for shard, skip in one.skips.items()}}
         for name, one in switches.lanes.items()
     }
     return {"lanes": lanes, "history": list(switches.history)}
@@ -87,7 +89,7 @@ def _plain(switches: Switches) -> dict[str, Any]:
 
 def _of(raw: Mapping[str, Any]) -> Switches:
     lanes = {
-        name: Switch(one["paused"], {shard: Skip(**skip) for shard, skip in one["skips"].items()})
+        name: Switch(**one | {"skips": {shard: Skip(**skip) for shard, skip in one["skips"].items()}})
         for name, one in raw["lanes"].items()
     }
     return Switches(lanes, tuple(raw["history"]))

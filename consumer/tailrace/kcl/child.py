@@ -309,7 +309,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
     from tailrace import editions  # noqa: PLC0415 - heavy imports come after the pipe is safe
     from tailrace.commit.stores import claims_of, ledger_of  # noqa: PLC0415
     from tailrace.kcl import lines  # noqa: PLC0415
-    from tailrace.kcl.preflight import bearing, epoch_of  # noqa: PLC0415
+    from tailrace.kcl.preflight import bearing, epoch_of, judging  # noqa: PLC0415
     from tailrace.kcl.renewal import Renewal  # noqa: PLC0415
     from tailrace.kcl.run_dir import edition_copy  # noqa: PLC0415
     from tailrace.kcl.switching import Orders, obeying  # noqa: PLC0415
@@ -325,9 +325,9 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
             os._exit(EXIT_FAILED)
 
     clock = LeashedClock(alive)
-    copy = edition_copy(path)
+    copy, judge = edition_copy(path), judging(settings)
     patient = bearing(settings, clock)
-    first = editions.first(settings, copy, patient, log.warning)
+    first = editions.first(settings, copy, patient, log.warning, judge)
     store = ledger_of(settings, file_run=False)
     epoch = patient(lambda: epoch_of(settings, store))
 
@@ -336,7 +336,7 @@ def _run(settings: settings_module.Settings, path: Path, log: logs.Log) -> None:
         watch = Watch(shard_id, log, clock)
         life.say = watch
         watch.edition(first.edition, from_copy=first.from_copy)
-        looking = editions.Editions(settings, first, watch, copy)
+        looking = editions.Editions(settings, first, watch, copy, judge)
         looking.start()
         orders: Orders = {}
         if first.edition.destinations:

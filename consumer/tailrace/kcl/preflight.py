@@ -23,9 +23,10 @@ from tailrace.kcl.properties import First
 from tailrace.nouns import LAKE, Destination
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
-from tailrace.settings import Settings
+from tailrace.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from tailrace.edition import Edition
     from tailrace.editions import Read
     from tailrace.schema.source import Files
 
@@ -219,9 +220,8 @@ def _check_destinations(
     """
     from tailrace.sinks.destinations import blocks, look  # noqa: PLC0415  heavy
 
+    _refuse(refusals.of_destinations(destinations, stream_arn))
     for one in destinations:
-        if one.address == stream_arn:
-            raise Refused(f"route {one.name}: {one.address} is the stream that is read: its events would go round")
         try:
             why, away = look(one, settings), False
         except WorldError as error:
@@ -231,6 +231,31 @@ def _check_destinations(
         if why:
             events = "wait in the stream" if blocks(one) else "become dead letters"
             log.warning("a destination cannot be used", destination=one.name, its_events=events, why=why)
+
+
+def judging(settings: Settings) -> Callable[[Edition], None]:
+    """Return what raises SettingsError, or WorldError, for destinations that a start would refuse.
+
+    For editions that come while the daemon runs. The stream's own ARN is asked for only where one looks like it.
+    """
+
+    def judge(new: Edition) -> None:
+        found = refusals.of_turn(settings, len(new.destinations)) if new.destinations else []
+        if any(one.address.endswith(f":stream/{settings.stream.name}") for one in new.destinations):
+            found += refusals.of_destinations(new.destinations, _stream_arn(settings))
+        if found:
+            raise SettingsError(found[0])
+
+    return judge
+
+
+def _stream_arn(settings: Settings) -> str:
+    aws = _Aws(settings)
+    try:
+        aws.stream_created_ms()
+    except Refused as error:
+        raise SettingsError(str(error)) from None
+    return aws.stream_arn
 
 
 def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tailrace.kcl import properties
-from tailrace.nouns import mark
+from tailrace.nouns import Destination, mark
 from tailrace.settings import Settings
 
 START_AHEAD_S = 60  # clocks may differ by so much
@@ -65,6 +65,15 @@ def of_turn(settings: Settings, destinations: int = 0) -> list[str]:
             f" [world] patience_s ({settings.world.patience_s:g}) and a last call{others if destinations else ''}, and"
             " the work; raise the one or lower the other, or KCL kills a child that is only patient"
         )
+    ]
+
+
+def of_destinations(destinations: Sequence[Destination], stream_arn: str) -> list[str]:
+    """Judge where routes send events. `stream_arn`: of the stream that is read."""
+    return [
+        f"route {one.name}: {one.address} is the stream that is read: its events would go round"
+        for one in destinations
+        if one.address == stream_arn
     ]
 
 

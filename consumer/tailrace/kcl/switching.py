@@ -48,8 +48,9 @@ class Look:
         """Look once; where that fails, what was seen last stands."""
         try:
             self._now = self._read()
-        except (WorldError, WorldDenied) as error:
-            self._say("trouble", what="ledger", error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look is made: nobody else pauses a lane
+            world = isinstance(error, WorldError | WorldDenied)
+            self._say("trouble", what="ledger", error=str(error) if world else repr(error))
 
     def _run(self) -> None:
         looks = 0

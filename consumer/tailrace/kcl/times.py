@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.commit.ports import WorldError
 from tailrace.nouns import mark
 from tailrace.ops import aws
 from tailrace.settings import Settings
@@ -38,11 +39,11 @@ def _before(client: Any, stream: str, shard: str, at: datetime) -> str:
     )["ShardIterator"]
     for _ in range(READS_MAX):
         if iterator is None:
-            break
+            return END
         answer = client.get_records(ShardIterator=iterator, Limit=1)
         if answer["Records"]:
             return mark(str(int(answer["Records"][0]["SequenceNumber"]) - 1), SUB_MAX)
         if not answer.get("MillisBehindLatest"):
-            break
+            return END
         iterator = answer.get("NextShardIterator")
-    return END
+    raise WorldError(f"read {shard}: {READS_MAX} answers without a record, and more to come: ask again")

@@ -158,7 +158,7 @@ def _check_destination(where: str, route: Route) -> None:
     at_url = not built_in and _URL.fullmatch(str(arn)) is not None
     if found is None and not at_url and not (built_in and arn == ""):
         expected = "an ARN, or empty text" if built_in else "an ARN, or https://..."
-        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(arn)}")
+        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(_shown(arn))}")
     if built_in and found and found["service"] != "s3":
         raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {written(arn)}")
     if name == QUARANTINE and not route.takes_all:
@@ -168,6 +168,10 @@ def _check_destination(where: str, route: Route) -> None:
         raise RouteError(f"{where}: destination_arn: found {written(_service(arn))}, expected {expected}")
     if built_in and route.options:
         raise RouteError(f"{where}: options: found {written(dict(route.options))}, expected none: it is built in")
+
+
+def _shown(arn: Any) -> Any:
+    return Destination("", "", arn).shown if isinstance(arn, str) else arn
 
 
 def bucket_of(route: Route) -> str:

@@ -89,10 +89,11 @@ def test_a_run_that_is_cut_off_loses_nothing_and_the_next_goes_on(
     def cut(*_: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == second:
             raise KeyboardInterrupt
         return before(*_)
 
+    second = 3 if dies == "before the disk" else 2  # the file's own name comes first
     where: Any = os if dies == "before the disk" else backup_dlq.Backup
     name = "fsync" if dies == "before the disk" else "_delete"
     before = getattr(where, name)
@@ -106,6 +107,59 @@ def test_a_run_that_is_cut_off_loses_nothing_and_the_next_goes_on(
     monkeypatch.setattr(backup_dlq, "WAIT_S", 1)  # hidden ones come back within a second
     assert queue.backup(file, "--purge") == 0
     assert (bodies(file), queue.left) == (wanted(23), 0)
+
+
+def test_a_files_name_is_on_disk_before_anything_is_deleted(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, file = Queue(url, "named", 1), tmp_path / "a.jsonl"
+    done: list[str] = []
+    sync, delete = os.fsync, backup_dlq.Backup._delete
+
+    def synced(handle: int) -> None:
+        done.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        sync(handle)
+
+    def deleted(self: backup_dlq.Backup, messages: list[dict[str, Any]]) -> None:
+        done.append("deleted")
+        delete(self, messages)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(backup_dlq.Backup, "_delete", deleted)
+    assert queue.backup(file, "--purge") == 0
+    assert done == [str(tmp_path), str(file), "deleted"]
+
+
+def test_what_an_earlier_run_hides_is_told_and_no_success(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = Queue(url, "hidden", 3)
+    assert queue.backup(tmp_path / "a.jsonl") == 0
+    capsys.readouterr()
+    assert queue.backup(tmp_path / "b.jsonl", "--purge") == 1
+    told = capsys.readouterr()
+    assert told.out == "0 messages written; 0 deleted\n"
+    assert "about 3 messages are hidden by another reader, or an earlier run: run it again later" in told.err
+
+
+def test_what_the_queue_does_not_delete_is_told(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue, file = Queue(url, "kept-on", 3), tmp_path / "a.jsonl"
+    ask = backup_dlq.Backup._asked
+
+    def busy(self: backup_dlq.Backup, verb: str, call: Any) -> Any:
+        if verb == "delete from":
+            return {"Failed": [{"Id": "1"}]}
+        return ask(self, verb, call)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup_dlq.Backup, "_asked", busy)
+        assert queue.backup(file, "--purge", "--visibility", "1") == 1
+    told = capsys.readouterr()
+    assert told.out == "3 messages written; 2 deleted\n"
+    assert "1 messages are in the file and could not be deleted: run it again" in told.err
+    assert bodies(file) == wanted(3)
 
 
 def test_a_queue_that_goes_round_ends_and_is_told(

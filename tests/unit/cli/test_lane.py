@@ -30,15 +30,15 @@ class World:
         assert self.ledger.swap(app_key("tailrace"), 0, {"epoch": "e1"}) is None
         for shard, name, at in (("s0", LAKE, 9), ("s0", "hot", 5), ("s1", LAKE, 7), ("s1", "hot", 7)):
             item = Item(1, mark(str(at), 0), totals=Counts(at, at), records=at)
-            assert self._of(shard, name).swap(0, item) is None
+            assert self.of(shard, name).swap(0, item) is None
 
-    def _of(self, shard: str, name: str) -> LaneLedger:
+    def of(self, shard: str, name: str) -> LaneLedger:
         return LaneLedger(self.ledger, MemoryPlace(), Identity("clicks", "e1", shard), name)
 
     def stop(self) -> None:
-        found = self._of("s0", "hot").read()
+        found = self.of("s0", "hot").read()
         assert found is not None
-        assert self._of("s0", "hot").swap(found[0], found[1]._replace(stopped="other records")) is None
+        assert self.of("s0", "hot").swap(found[0], found[1]._replace(stopped="other records")) is None
 
     @property
     def said(self) -> switches.Switches:
@@ -69,7 +69,7 @@ def test_what_is_said_is_kept_with_who_and_why(world: World, capsys: Told) -> No
     assert capsys.readouterr().err == "tailrace: hot is paused already\n"
     assert ask("resume", "hot", "--why", "it is whole") == 0
     assert ask("resume", "hot", "--why", "again") == 1
-    assert world.said.lanes["hot"] == Switch()
+    assert world.said.lanes["hot"] == Switch(resumed=1)
     assert [words.split(" ", 1)[1] for words in world.said.history] == [
         "eve@desk: hot paused: it is mended",
         "eve@desk: hot resumed: it is whole",
@@ -117,6 +117,22 @@ def test_a_lane_is_told_the_same_once(world: World, capsys: Told) -> None:
     assert capsys.readouterr().out.startswith("hot: leaves out s0 after 5/0 to 9/0\n")
     (words,) = world.said.history
     assert words.endswith("eve@desk: hot skips s0 to 9/0: of no use")
+
+
+def test_what_is_said_of_many_shards_is_few_words_in_the_item_that_every_child_reads(world: World) -> None:
+    for n in range(200):
+        for name, at in ((LAKE, "9"), ("hot", "5")):
+            assert world.of(f"shardId-{n:012}", name).swap(0, Item(1, mark(at, 0))) is None
+    assert ask("skip", "hot", "--upto", "now", "--why", "of no use") == 0
+    assert len(world.said.lanes["hot"].skips) == 201
+    (words,) = world.said.history
+    assert words.endswith("eve@desk: hot skips 201 shards to now: of no use")
+
+
+def test_a_reason_is_a_line_and_no_book(world: World, capsys: Told) -> None:
+    with pytest.raises(SystemExit):
+        ask("pause", "hot", "--why", "w" * 301)
+    assert "one line of 300 characters at most" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

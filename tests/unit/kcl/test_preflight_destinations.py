@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
+import msgspec
 import pytest
 
 from support.editions import schema, settings_of
 from support.ministack import ministack
 from tailrace import edition
 from tailrace import settings as s
+from tailrace.editions import Editions, first, read
 from tailrace.kcl import preflight
 from tailrace.kcl.preflight import Refused
 from tailrace.nouns import Destination
@@ -70,8 +73,6 @@ def test_one_that_does_not_answer_is_told(url: str, told: list[tuple[str, Any]],
 
 
 def test_its_queue_of_dead_letters_is_looked_at_too(url: str, told: list[tuple[str, Any]]) -> None:
-    import boto3
-
     boto3.client("sqs", region_name="us-east-1", endpoint_url=url).create_queue(QueueName="here")
     start(url, "sqs", QUEUE.replace("nowhere", "here"), dead_letter_queue=QUEUE)
     ((_, facts),) = told
@@ -83,19 +84,73 @@ def test_a_secret_that_is_not_there_refuses_the_start(url: str) -> None:
         start(url, "https", "https://example.org/", headers={"A": {"env": "NO_SUCH"}})
 
 
+STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"
+
+
+def route(name: str, address: str) -> dict[str, Any]:
+    return {"destination_name": name, "destination_arn": address, "enabled_events": ["*"]}
+
+
 def test_the_stream_that_is_read_is_no_destination(url: str) -> None:
-    arn = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"
     with pytest.raises(Refused, match="is the stream that is read: its events would go round"):
-        start(url, "kinesis", arn, stream=arn)
+        start(url, "kinesis", STREAM, stream=STREAM)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "said"),
+    [
+        ([STREAM], f"route to-0: {STREAM} is the stream that is read: its events would go round"),
+        ([STREAM.replace("000000000000", "1")], ""),  # another account's, of the same name
+        ([QUEUE] * 3, "[kcl] turn_timeout_s is 340, but a turn may take "),
+        ([QUEUE] * 2, ""),
+    ],
+    ids=["round", "their own", "too many", "as many as there is time for"],
+)
+def test_what_a_start_refuses_of_routes_is_no_edition_while_it_runs_either(
+    url: str, tmp_path: Path, addresses: list[str], said: str
+) -> None:
+    client = boto3.client("kinesis", region_name="us-east-1", endpoint_url=url)
+    if "clicks" not in client.list_streams()["StreamNames"]:
+        client.create_stream(StreamName="clicks", ShardCount=1)
+        client.get_waiter("stream_exists").wait(StreamName="clicks", WaiterConfig={"Delay": 1})
+    schema(tmp_path / "schemas", "click", "1")
+    file = tmp_path / "routes.json"
+    file.write_text(json.dumps([route("lake", "")]))
+    where = s.Aws(kinesis_endpoint=url, s3_endpoint=url, dynamodb_endpoint=url)
+    settings = msgspec.structs.replace(
+        settings_of(tmp_path / "schemas", path=str(file)),
+        aws=where,
+        stream=s.Stream(name="clicks", region="us-east-1"),
+        kcl=s.Kcl(turn_timeout_s=340),
+        world=s.World(patience_s=100),
+    )
+    errors: list[str] = []
+
+    def say(what: str, /, **facts: Any) -> None:
+        errors.extend([facts["error"]] if what == "edition_refused" else [])
+
+    judge = preflight.judging(settings)
+    running = Editions(settings, read(settings), say, tmp_path / "copy", judge)
+    file.write_text(json.dumps([route("lake", ""), *(route(f"to-{n}", one) for n, one in enumerate(addresses))]))
+    running.look()
+    assert (running.ready() is None) is bool(said)
+    assert [one[: len(said)] for one in errors] == ([said] if said else [])
+    if said:
+        with pytest.raises(s.SettingsError) as refused:
+            first(settings, tmp_path / "copy", lambda call: call(), lambda *_, **__: None, judge)
+        assert str(refused.value).startswith(said)
 
 
 @pytest.mark.parametrize(
     ("address", "options", "said"),
     [
         (QUEUE, {"patience": 1}, "route to: patience is no option of sqs"),
+        (QUEUE, {"partition": ["usr_id"]}, "to: partition: no table has the column usr_id, did you mean user_id?"),
+        (QUEUE, {"partition": ["data"]}, "to: partition: no table has the column data, expected a column of some"),
         ("arn:aws:sqs:us-east-1:1:a/b", {}, "route to: found arn:aws:sqs:us-east-1:1:a/b, expected"),
         ("arn:aws:iam::1:role/a", {}, 'route 2 (to): destination_arn: found "iam", expected one of'),
-        ("http://example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
+        ("http://example.org/?key=s3cret", {}, "destination_arn: expected an ARN, or https://..., found"),
+        ("http://u:s3cret@example.org/", {}, 'expected an ARN, or https://..., found "http://example.org/"'),
         ("http://127.0.0.1@example.org/", {}, "route 2 (to): destination_arn: expected an ARN, or https://"),
     ],
 )
@@ -109,3 +164,4 @@ def test_routes_with_what_is_not_understood_are_no_edition(
         edition.load(settings_of(tmp_path, json=json.dumps([lake, to])))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)

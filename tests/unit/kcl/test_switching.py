@@ -48,6 +48,12 @@ def test_a_lane_is_paused_once_and_where_it_stands() -> None:
     assert two.paused == [("hot", "it is mended")]
 
 
+def test_a_lane_that_was_resumed_and_paused_again_between_two_looks_stays_where_it_stands() -> None:
+    two = Two({"hot": PAUSED})
+    two.hears({"hot": PAUSED._replace(resumed=1)})
+    assert {why for _, why in two.paused} == {PAUSED.paused}
+
+
 def test_what_stood_at_the_opening_is_done_already() -> None:
     two = Two({"hot": PAUSED})
     two.hears({"hot": PAUSED})
@@ -57,7 +63,8 @@ def test_what_stood_at_the_opening_is_done_already() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "why"),
     [
-        (PAUSED, Order(), "hot: resumed"),
+        (PAUSED, Order(resumed=1), "hot: resumed"),
+        (Order(), Order(resumed=1), "hot: resumed"),  # paused and resumed between two looks, to have it tried at once
         (Order(), Order(skip=Skip("5", "of no use")), "hot: records are left out (of no use)"),
         (PAUSED, PAUSED._replace(skip=Skip("5", "of no use")), "hot: records are left out"),
     ],
@@ -71,7 +78,7 @@ def test_what_needs_the_records_again_or_none_of_them_is_another_childs(before: 
 
 def test_a_ledger_that_is_away_changes_nothing() -> None:
     said: list[str] = []
-    answers: list[Orders | Exception] = [{"hot": PAUSED}, WorldError("no answer"), {}]
+    answers: list[Orders | Exception] = [{"hot": PAUSED}, WorldError("no answer"), KeyError("skips"), {}]
 
     def read() -> Orders:
         answer = answers.pop(0)
@@ -83,6 +90,8 @@ def test_a_ledger_that_is_away_changes_nothing() -> None:
     assert look.start() == look.now() == {"hot": PAUSED}
     look.look()
     assert (look.now(), said) == ({"hot": PAUSED}, ["trouble no answer"])
+    look.look()
+    assert (look.now(), said[1:]) == ({"hot": PAUSED}, ["trouble KeyError('skips')"])
     look.look()
     assert look.now() == {}
     look.close()

@@ -55,6 +55,12 @@ def test_with_no_record_since_it_is_all(monkeypatch: pytest.MonkeyPatch, last: d
     assert found(monkeypatch, Kinesis(last)) == times.END
 
 
+def test_a_shard_that_answers_nothing_for_too_long_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "READS_MAX", 3)
+    with pytest.raises(WorldError, match="read s0: 3 answers without a record, and more to come: ask again"):
+        found(monkeypatch, Kinesis(*[answer(behind=5)] * 3))
+
+
 def test_a_shard_that_is_no_more_has_nothing_since(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetShardIterator")
     assert found(monkeypatch, Kinesis(gone)) == times.END

@@ -99,7 +99,7 @@ def line_of(letter: Letter, destination: Destination) -> bytes:
     return orjson.dumps(
         {
             "destination": destination.name,
-            "address": destination.address.partition("?")[0],
+            "address": destination.shown,
             "why": "refused" if failure.final else "not sent",
             "error": failure.why,
             "detail": failure.detail,

@@ -17,7 +17,7 @@ from tailrace.settings import KIB, MIB, Aws
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Parallel
 from tailrace.sinks.forward.services import Client, address_of, endpoint_of
-from tailrace.sinks.forward.target import Failure, Limits, Result
+from tailrace.sinks.forward.target import Failure, Limits, Result, shortened
 
 BILLED_BYTES: Final = 256 * KIB  # an asynchronous call with more counts as several
 BRACKETS: Final = 2  # of the array, and a comma a message
@@ -48,29 +48,33 @@ class Function:
         """Call the function once."""
         payload = b"[" + b",".join([one.data for one in messages]) + b"]"
         kind = "RequestResponse" if self._waits else "Event"
-        answer = self._client.ask(
-            f"call {self._arn}",
-            lambda functions: functions.invoke(FunctionName=self._arn, InvocationType=kind, Payload=payload),
-        )
-        return self._results(messages, answer) if self._waits else [None] * len(messages)
 
-    def _results(self, messages: Sequence[Message], answer: Any) -> list[Result]:
-        said = answer["Payload"].read()
-        if answer.get("FunctionError"):
-            return [Failure("the function failed", detail=said.decode(errors="replace"))] * len(messages)
-        try:
-            found = orjson.loads(said or b"null")
-            failures = found.get("batchItemFailures") or [] if isinstance(found, dict) else []
-            bad = {one["itemIdentifier"] for one in failures}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            bad = {""}
-        if bad - {one.row_id for one in messages}:  # of what is it speaking?
-            return [Failure("the function's batchItemFailures name no message of the call")] * len(messages)
-        return [Failure("named in batchItemFailures") if one.row_id in bad else None for one in messages]
+        def call(functions: Any) -> tuple[bool, bytes]:
+            answer = functions.invoke(FunctionName=self._arn, InvocationType=kind, Payload=payload)
+            return bool(answer.get("FunctionError")), answer[
+                "Payload"
+            ].read()  # to its end: the connection is used again
+
+        failed, said = self._client.ask(f"call {self._arn}", call)
+        return _results(messages, said, failed=failed) if self._waits else [None] * len(messages)
 
     def look(self) -> None:
         """Ask whether it is there."""
         self._client.ask(f"find {self._arn}", lambda functions: functions.get_function(FunctionName=self._arn))
+
+
+def _results(messages: Sequence[Message], said: bytes, *, failed: bool) -> list[Result]:
+    if failed:
+        return [Failure("the function failed", detail=shortened(said))] * len(messages)
+    try:
+        found = orjson.loads(said or b"null")
+        failures = found.get("batchItemFailures") or [] if isinstance(found, dict) else []
+        bad = {one["itemIdentifier"] for one in failures}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        bad = {""}
+    if bad - {one.row_id for one in messages}:  # of what is it speaking?
+        return [Failure("the function's batchItemFailures name no message of the call")] * len(messages)
+    return [Failure("named in batchItemFailures") if one.row_id in bad else None for one in messages]
 
 
 def target(destination: Destination, options: Options, aws: Aws) -> Function:

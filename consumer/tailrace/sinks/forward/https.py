@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 import orjson
 import urllib3
 from msgspec import Meta, field
@@ -25,16 +26,16 @@ from tailrace.settings import KIB, MIB, Aws, SettingsError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Parallel, refused
 from tailrace.sinks.forward.secrets import secret
-from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
+from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit, shortened
 
 CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-SAID_CHARS_MAX: Final = 500
 ANSWER_BYTES_MAX: Final = 16 * MIB
 CHUNK_BYTES: Final = 64 * KIB
 SLOW_FACTOR: Final = 3  # an answer may come drop by drop, but not for ever
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN: Final = frozenset({"content-length", "host", "transfer-encoding", "connection"})
+_ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as it stands: a number keeps all its digits
 Header = str | dict[str, str]
 
 
@@ -60,10 +61,18 @@ class Https:
 
     ordered = False
 
-    def __init__(self, url: str, options: Options, headers: Mapping[str, str], missing: str = "") -> None:
-        """`missing`: the secret that the environment lacks. Who only judges routes has none."""
-        self._url, self._options, self._missing = url, options, missing
-        self._shown = url.partition("?")[0]
+    def __init__(
+        self,
+        destination: Destination,
+        options: Options,
+        headers: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        missing: str = "",
+    ) -> None:
+        """`secrets`: of the headers. `missing`: the one that the environment lacks; who only judges routes has none."""
+        self._secrets = secrets
+        self._url, self._shown = destination.address, destination.shown
+        self._options, self._missing = options, missing
         kind = "application/x-ndjson" if options.format in {"ndjson", "bulk"} else "application/json"
         self._headers = {"Content-Type": kind, "User-Agent": "tailrace", **headers}
         most = 1 if options.format == "json" else options.batch
@@ -83,22 +92,21 @@ class Https:
         answer = self._asked(self._body(messages))
         said = self._read(answer)
         if 200 <= answer.status < 300:
-            return _items(messages, said) if self._options.format == "bulk" else [None] * len(messages)
+            bulk = self._options.format == "bulk"
+            return _items(messages, said, self._secrets) if bulk else [None] * len(messages)
         return [self._failure(answer.status, answer.headers.get("Retry-After", ""), said)] * len(messages)
 
     def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes:
         """Return the answer's body, as far as it is of use. Raises WorldError where it takes too long."""
         until, said = time.monotonic() + SLOW_FACTOR * self._options.timeout_s, b""
         try:
-            for part in answer.stream(CHUNK_BYTES, decode_content=True):
+            while part := answer.read1(CHUNK_BYTES, decode_content=True):  # what is there: it never waits for more
                 said += part
                 if len(said) >= ANSWER_BYTES_MAX:
-                    break
+                    return said
                 if time.monotonic() > until:
                     raise WorldError(f"{self._shown}: its answer takes too long")
-            else:
-                answer.release_conn()
-                return said
+            answer.release_conn()
         except HTTPError as error:
             raise WorldError(f"{self._shown}: {type(error).__name__} while it answered") from error
         finally:
@@ -125,8 +133,8 @@ class Https:
         options = self._options
         at_fault = status in CONTENT and status not in options.retry
         if at_fault or status in options.refuse:
-            raise Unfit(f"HTTP {status}", _shortened(said))
-        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=_shortened(said))
+            raise Unfit(f"HTTP {status}", shortened(said, self._secrets))
+        return Failure(f"HTTP {status}", after_s=_seconds(retry_after), detail=shortened(said, self._secrets))
 
     def _body(self, messages: Sequence[Message]) -> bytes:
         options = self._options
@@ -161,13 +169,13 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
     except ValueError:
         sound = False
     if not sound:
-        raise refused(destination, f"found {destination.address}, expected https://..., or http:// on this machine")
+        raise refused(destination, f"found {destination.shown}, expected https://..., or http:// on this machine")
     if where.username is not None or where.fragment:
         raise refused(destination, "expected a URL without user, password and fragment: say `headers` with an `env`")
     for name in options.headers:
         if not _TOKEN.fullmatch(name) or name.lower() in _OWN:
             raise refused(destination, f"headers: {name!r} cannot be set")
-    headers, missing = {}, ""
+    headers, secrets, missing = {}, list[str](), ""
     for name, said in options.headers.items():
         found = _header(destination, name, said)
         if found is None:
@@ -175,7 +183,8 @@ def target(destination: Destination, options: Options, _aws: Aws) -> Https:
         elif not found.isprintable() or not found.isascii():
             raise refused(destination, f"headers.{name}: expected printable ASCII")
         headers[name] = found or ""
-    return Https(destination.address, options, headers, missing)
+        secrets += [] if isinstance(said, str) else [secret(said["env"]) or ""]
+    return Https(destination, options, headers, [one for one in secrets if one], missing)
 
 
 def _header(destination: Destination, name: str, said: Header) -> str | None:
@@ -192,7 +201,7 @@ def _header(destination: Destination, name: str, said: Header) -> str | None:
 
 def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
     """Return a message in another shape: `$column` is the column's value, null where there is none; `$$` is `$`."""
-    row = orjson.loads(data)
+    row = _ROW.decode(data)
 
     def fill(part: Any) -> Any:
         if isinstance(part, dict):
@@ -202,30 +211,31 @@ def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
         if isinstance(part, str) and part.startswith("$"):
             if part.startswith("$$"):
                 return part[1:]
-            return row if part == "$" else row.get(part[1:])
+            value = data if part == "$" else row.get(part[1:])
+            return None if value is None else orjson.Fragment(bytes(value))
         return part
 
     return orjson.dumps(fill(template))
 
 
-def _items(messages: Sequence[Message], said: bytes) -> list[Result]:
+def _items(messages: Sequence[Message], said: bytes, secrets: Sequence[str]) -> list[Result]:
     """Return what _bulk says of each of its documents."""
     try:
         items = [next(iter(item.values())) for item in orjson.loads(said)["items"]]
         if len(items) != len(messages):
             raise ValueError(len(items))
-        return [_item(item) for item in items]
+        return [_item(item, secrets) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return [Failure("the answer is none of _bulk's")] * len(messages)
 
 
-def _item(item: Mapping[str, Any]) -> Result:
+def _item(item: Mapping[str, Any], secrets: Sequence[str]) -> Result:
     status = int(item["status"])
     if 200 <= status < 300:
         return None
     error = item.get("error") or {}
     kind, reason = (error.get("type", ""), error.get("reason", "")) if isinstance(error, dict) else ("", error)
-    return Failure(f"{status} {kind}".strip(), final=status in CONTENT, detail=str(reason)[:SAID_CHARS_MAX])
+    return Failure(f"{status} {kind}".strip(), final=status in CONTENT, detail=shortened(str(reason).encode(), secrets))
 
 
 def _seconds(retry_after: str) -> float:
@@ -238,7 +248,3 @@ def _seconds(retry_after: str) -> float:
         return 0.0
     now = datetime.now(UTC)
     return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp())
-
-
-def _shortened(said: bytes) -> str:
-    return said[: 4 * SAID_CHARS_MAX].decode(errors="replace")[:SAID_CHARS_MAX]

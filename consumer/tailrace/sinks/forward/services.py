@@ -14,7 +14,9 @@ from tailrace.settings import Aws
 from tailrace.sinks.forward.options import refused
 from tailrace.sinks.forward.target import Failure, Unfit
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>[0-9]*):(?P<resource>\S+)")
+_ARN: Final = re.compile(
+    r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]*):(?P<resource>\S+)"
+)
 READ_S: Final = 5.0  # for an answer: shorter than a shard may be kept waiting
 # Words for what is in a message, or in a call.
 CONTENT: Final = frozenset(
@@ -48,7 +50,8 @@ class Address(NamedTuple):
 def address_of(destination: Destination, expected: str, pattern: str) -> Address:
     """Return where a destination is. Raises SettingsError where its resource does not fit the pattern."""
     found = _ARN.fullmatch(destination.address)
-    if found is None or not found["region"] or not found["account"] or not re.fullmatch(pattern, found["resource"]):
+    sound = found is not None and found["service"] == destination.service and found["region"] and found["account"]
+    if found is None or not sound or not re.fullmatch(pattern, found["resource"]):
         raise refused(destination, f"found {destination.address}, expected {expected}")
     return Address(destination.address, found["region"], found["account"], found["resource"])
 

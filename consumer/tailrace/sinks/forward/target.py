@@ -6,9 +6,11 @@ It sends once and never waits: who tries again, how long, and in which order, is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tailrace.sinks.forward.messages import Message
+
+SAID_CHARS_MAX: Final = 500  # each letter of a call has them
 
 
 class Limits(NamedTuple):
@@ -28,6 +30,14 @@ class Failure(NamedTuple):
     final: bool = False  # it will never be: it is too large, or malformed
     after_s: float = 0.0  # the service asked for so much time
     detail: str = ""  # the service's own words, for the dead letter alone
+
+
+def shortened(said: bytes, secrets: Sequence[str] = ()) -> str:
+    """Return a service's own words, as far as a letter keeps them: some tell what they were told."""
+    text = said[: 4 * SAID_CHARS_MAX].decode(errors="replace")
+    for one in secrets:
+        text = text.replace(one, "***")
+    return text[:SAID_CHARS_MAX]
 
 
 class Unfit(Exception):

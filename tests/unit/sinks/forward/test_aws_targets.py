@@ -231,8 +231,9 @@ def test_one_that_is_missing_is_told_at_the_start_and_takes_nothing(url: str, de
         ("kinesis", "arn:aws:kinesis:us-east-1:1:stream/a/consumer/b:1"),
         ("firehose", "arn:aws:firehose:us-east-1:1:stream/a"),
         ("lambda", "arn:aws:lambda:us-east-1:1:layer:a"),
-        ("https", "https://user:secret@example.org/x"),
-        ("https", "http://example.org/x"),
+        ("https", "https://user:s3cret@example.org/x"),
+        ("https", "http://user:s3cret@example.org/x?key=s3cret"),
+        ("https", "http://example.org/x?key=s3cret"),
         ("https", "https://"),
     ],
 )
@@ -240,17 +241,21 @@ def test_an_address_that_is_none_is_refused_in_one_line(service: str, address: s
     with pytest.raises(SettingsError, match=r"^route there: .*expected") as caught:
         sink.parts_of(Destination("there", service, address), Aws())
     assert "\n" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"patience": 5}, "patience is no option of sqs, did you mean patience_s?"),
-        ({"on_failure": "drop"}, "on_failure: invalid enum value 'drop'"),
-        ({"patience_s": 500}, "patience_s: expected `float` <= 100.0"),
-        ({"partition": "user_id"}, "partition: expected `array`, got `str`"),
+        ({"on_failure": "drop"}, 'on_failure: found "drop", expected one of dead_letter, block'),
+        ({"patience_s": 500}, "patience_s: found 500, expected a number from 0 to 100"),
+        ({"partition": "user_id"}, 'partition: found "user_id", expected a list, each text'),
+        ({"ordered": "no"}, 'ordered: found "no", expected true or false'),
+        ({"concurrency": 0}, "concurrency: found 0, expected a whole number from 1 to 64"),
         ({"url": "x" * 9}, "url is no option of sqs, expected one of: concurrency"),
         ({"dead_letter_queue": "https://queue"}, "dead_letter_queue: found https://queue, expected arn:aws:sqs"),
+        ({"dead_letter_queue": "arn:aws:sns:us-east-1:1:a"}, "found arn:aws:sns:us-east-1:1:a, expected arn:aws:sqs"),
     ],
 )
 def test_options_that_are_not_understood_are_refused_in_one_line(options: dict[str, Any], said: str) -> None:

@@ -110,6 +110,23 @@ def test_a_function_that_speaks_of_something_else_has_done_nothing(said: bytes) 
     assert [one.why[:14] for one in made.send(messages(2))] == ["the function's"] * 2
 
 
+def test_a_function_that_fails_at_length_is_not_quoted_at_length_in_each_letter() -> None:
+    answer = {"Payload": Payload(b"x" * 100_000), "FunctionError": "Unhandled"}
+    found = target("lambda", "function:work", answer, invoke="sync").send(messages(2))
+    assert [(one.why, len(one.detail)) for one in found] == [("the function failed", 500)] * 2
+
+
+class Broken:
+    def read(self) -> bytes:
+        raise ReadTimeoutError(endpoint_url="https://x")
+
+
+def test_a_function_whose_answer_breaks_off_is_asked_again_and_its_lane_is_not_given_up() -> None:
+    made = target("lambda", "function:work", {"Payload": Broken()}, invoke="sync")
+    with pytest.raises(WorldError, match=r"call arn:aws:lambda:.*ReadTimeoutError"):
+        made.send(messages(2))
+
+
 def refusal(code: str, status: int) -> ClientError:
     said: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(said, "op")
