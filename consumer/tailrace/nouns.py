@@ -31,6 +31,11 @@ def unmark(text: str) -> tuple[str, int]:
     return sequence.lstrip("0") or "0", int(sub)
 
 
+def told(text: str) -> str:
+    """Return a mark as a person reads it: `<sequence>/<sub>`."""
+    return "/".join(map(str, unmark(text))) if "." in text else text or "the start"
+
+
 class Reason(NamedTuple):
     """One thing that is wrong with an event."""
 

@@ -120,7 +120,7 @@ def test_what_a_person_leaves_out_is_left_out_and_the_rest_comes(*, paused: bool
     hand.resume()
     play.child(Feed(8), TICK, STOP, orders=hand)
     assert play.world.aside.messages == play.stored()[4:]
-    assert aside(play).resolved[0].startswith(f"skipped after the start to {mark('101', 1)}: of no use")
+    assert aside(play).resolved[0].startswith("skipped after the start to 101/1: of no use")
     assert play.world.checkpoint == play.world.last
 
 

@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -40,9 +40,8 @@ TOKEN_CHARS_MIN = 16
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--destination", metavar="NAME", help="the route, where several name a table of DynamoDB")
-    parser.add_argument("--json", action="store_true", help="print JSON, events with all that is in them")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="WHAT")
+    _add_common(parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|user|type|top|aggregate|serve|pending")
     init = verbs.add_parser("init", help="make the table, or check the one that is there", allow_abbrev=False)
     init.add_argument(
         "--provisioned",
@@ -76,6 +75,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pending.add_argument(
         "--publish", action="store_true", help="publish them first, 100 that wait for a minute or more"
     )
+    for one in (init, user, events, top, sums, serve, pending):
+        one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
+        _add_common(one, default=argparse.SUPPRESS)
+
+
+def _add_common(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add what may be said before and after the verb."""
+    text = "the route, where several name a table of DynamoDB"
+    parser.add_argument("--destination", metavar="NAME", default=default, help=text)
+    text = "print JSON, events with all that is in them"
+    parser.add_argument("--json", action="store_true", default=default or False, help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +118,7 @@ def _destination(settings: Settings, name: str | None) -> Destination:
         return found[name]
     if name is not None or len(found) != 1:
         expected = "one of " + ", ".join(found) if found else "a route to arn:aws:dynamodb:...:table/..., enabled"
-        raise SettingsError(f"[routes]: --destination: found {name or 'none'}, expected {expected}")
+        raise SettingsError(f"--destination: found {name or 'none'}, expected {expected}")
     return next(iter(found.values()))
 
 
@@ -180,12 +190,12 @@ def _type(reader: Reader, args: argparse.Namespace) -> int:
 
 
 def _top(reader: Reader, args: argparse.Namespace) -> int:
-    day = args.day or datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date().isoformat()
+    day = args.day or reader.today
     try:
         found = reader.top(args.tenant, day, args.by, args.most)
     except KeyError:
-        wanted = "daily true, and value for total_value"
-        raise SettingsError(f"[routes]: options: {args.by} is not kept: expected {wanted}") from None
+        wanted = "`daily`, and `value` for total_value"
+        raise SettingsError(f"--by: {args.by} is not kept: the route's options need {wanted}") from None
     for one in found:
         values = {**one.key, **one.values}
         print(dumped(values) if args.json else f"{_line(one.key['user']):<40}{_sums(one)}")
@@ -195,21 +205,27 @@ def _top(reader: Reader, args: argparse.Namespace) -> int:
 def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> int:
     known = {one.name: one for one in options.aggregates}
     if args.name not in known:
-        raise SettingsError(f"[routes]: options: aggregates: no {args.name}, expected one of {', '.join(known)}")
+        expected = f"one of {', '.join(known)}" if known else "one that the route's options declare"
+        raise SettingsError(f"found the aggregate {args.name}, expected {expected}")
     key = known[args.name].key
     if len(args.values) != len(key):
-        raise SettingsError(f"{args.name}: found {len(args.values)} values, expected one each of {', '.join(key)}")
+        expected = f"one each of {', '.join(key)}" if key else "none: it has no key"
+        raise SettingsError(f"{args.name}: found {len(args.values)} values, expected {expected}")
     found = reader.aggregate(args.name, args.values, args.window)
     for one in found:
         print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
-    return 0 if found else _none(f"{args.name} has no such key, or no such window")
+    of = " ".join([args.name, *args.values]) + (f" in {args.window}..." if args.window else "")
+    return 0 if found else _none(f"nothing was added up for {of}")
 
 
 def _pending(reader: Reader, alerts: Alerts, args: argparse.Namespace) -> int:
     if args.publish:
         alerts.sweep()
-    for one in reader.pending():
+    found = reader.pending()
+    for one in found:
         print(dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
+    if not found and not args.json:
+        print("No alert waits.")
     return 0
 
 

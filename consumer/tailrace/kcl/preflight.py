@@ -240,7 +240,7 @@ def judging(settings: Settings) -> Callable[[Edition], None]:
     """
 
     def judge(new: Edition) -> None:
-        found = refusals.of_turn(settings, len(new.destinations))
+        found = refusals.of_turn(settings, len(new.destinations)) if new.destinations else []
         if any(one.address.endswith(f":stream/{settings.stream.name}") for one in new.destinations):
             found += refusals.of_destinations(new.destinations, _stream_arn(settings))
         if found:

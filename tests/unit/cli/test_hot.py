@@ -161,11 +161,26 @@ def test_the_days_top_users(command: Command) -> None:
 def test_an_aggregate(command: Command) -> None:
     assert command.run("aggregate", "types", "north", "view") == "2026-01-31T00       n 30\n"
     assert "found 1 values, expected one each of tenant, type" in command.run("aggregate", "types", "north", status=2)
-    assert "aggregates: no nope, expected one of types, DAILY" in command.run("aggregate", "nope", status=2)
+    said = command.run("aggregate", "nope", status=2)
+    assert said == "tailrace: found the aggregate nope, expected one of types, DAILY\n"
+    said = command.run("aggregate", "types", "north", "view", "--window", "2027", status=1)
+    assert said == "tailrace: nothing was added up for types north view in 2027...\n"
 
 
 def test_nothing_is_pending(command: Command) -> None:
-    assert command.run("pending") == ""
+    assert command.run("pending") == "No alert waits.\n"
+    assert command.run("pending", "--json") == ""
+
+
+def test_options_may_come_after_the_verb(command: Command) -> None:
+    before = command.run(
+        "--json", "--destination", "hot", "top", "north", "--day", "2026-01-31", tables=("hot", "other")
+    )
+    assert json.loads(before.splitlines()[0])["user"] == "ann"
+    after = command.run(
+        "top", "north", "--day", "2026-01-31", "--json", "--destination", "hot", tables=("hot", "other")
+    )
+    assert after == before
 
 
 def test_what_is_pending_is_published_where_that_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +195,8 @@ def test_what_is_pending_is_published_where_that_is_said(command: Command, monke
     assert listed.split()[1:] == ["busy", "2026-01-31"]
     told: list[str] = []
     monkeypatch.setattr(Publisher, "__call__", lambda _self, _arn, identity, _text: told.append(identity))
-    assert command.run("pending", "--publish", tables=("told",)) == ""
+    assert command.run("pending", "--publish", tables=("told",)) == "No alert waits.\n"
     assert told == [listed.split()[0]]
-    assert command.run("pending", tables=("told",)) == ""
 
 
 def test_to_serve_takes_a_token(command: Command, tmp_path: Path) -> None:
@@ -234,5 +248,5 @@ def test_it_serves_until_a_signal(command: Command, tmp_path: Path) -> None:
 def test_which_table_is_meant_is_said_where_there_are_several(command: Command) -> None:
     said = command.run("pending", tables=("hot", "other"), status=2)
     assert "--destination: found none, expected one of hot, other" in said
-    assert command.run("--destination", "hot", "pending", tables=("hot", "other")) == ""
+    assert command.run("--destination", "hot", "pending", tables=("hot", "other")) == "No alert waits.\n"
     assert "expected a route to arn:aws:dynamodb" in command.run("pending", tables=(), status=2)

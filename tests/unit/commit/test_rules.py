@@ -119,7 +119,7 @@ def test_skipping_leaves_an_open_plan_out_whole_and_uses_its_chain() -> None:
         totals=Counts(7, 6, 1), records=5, stopped="s", waived=3, suspect=("m", "m"), hot=("m", "m"), resolved=("r",),
     )  # fmt: skip
     now = written(rules.skipping(stands, 4, mark("7", 0), "why"))
-    noted = f"skipped after {mark('5', 0)} to {mark('9', 0)}: why; chain 3 was open, its messages sent up to 7/0/0"
+    noted = "skipped after 5/0 to 9/0: why; chain 3 was open, its messages sent up to 7/0/0"
     assert now == item(
         generation=4, chain=3, watermark=mark("9", 0), totals=Counts(7, 6, 1), records=5, resolved=("r", noted),
         since=Since(mark("9", 0), 5, 7),

@@ -137,24 +137,29 @@ def fits(patterns: Collection[str]) -> Callable[[str], bool]:
     return lru_cache(maxsize=1024)(lambda name: whole.fullmatch(name) is not None)
 
 
-def unknown_types(options: Options, types: Collection[str]) -> Iterator[str]:
-    """Yield a line for each pattern that none of the event types fits."""
-    named = [("events", one) for one in options.events] + [("profile", one) for one in options.profile]
-    named += [(f"aggregates: {each.name}: types", one) for each in options.aggregates for one in each.types]
-    for where, pattern in named:
-        if pattern != "*" and not any(map(fits([pattern]), types)):
-            yield f"{where}: found {pattern!r}, expected the name of an event type with a schema"
+def strays(options: Options, columns: Collection[str], types: Collection[str]) -> Iterator[str]:
+    """Yield what is named that no table and no event type has: a slip, or not there yet.
 
-
-def unknown_columns(options: Options, columns: Collection[str]) -> Iterator[str]:
-    """Yield a line for each name that leads into none of the columns."""
-    named = [("profile", one) for each in options.profile.values() for one in each]
-    for each in options.aggregates:
-        named += [(f"aggregates: {each.name}", one) for one in (*each.key, *(m.of for m in each.measures if m.of))]
-    for where, name in named:
-        if (first := column_of(name).partition(".")[0]) not in columns:
-            near = difflib.get_close_matches(first, sorted(columns), n=1)
-            yield f"{where}: {name} is a column of no table" + (f" (did you mean {near[0]}?)" if near else "")
+    `columns`: with `a.b` inside a struct; `a.` for text, which may have anything inside.
+    """
+    of_types = [("events", options.events), ("profile", tuple(options.profile))]
+    of_types += [(f"aggregate {one.name}: types", one.types) for one in options.aggregates]
+    for where, patterns in of_types:
+        for pattern in patterns:
+            if pattern != "*" and not any(map(fits([pattern]), types)):
+                yield f"{where}: found {_shown(pattern)}, expected the name of an event type with a schema"
+    of_columns = [(f"profile: {kind}", names) for kind, names in options.profile.items()]
+    for one in options.aggregates:
+        of_columns.append((f"aggregate {one.name}: key", one.key))
+        value = "value" if one.name == DAILY else f"aggregate {one.name}: of"
+        of_columns.append((value, tuple(measure.of for measure in one.measures if measure.of)))
+    for where, names in of_columns:
+        for name in names:
+            column = column_of(name)
+            first, dot, _ = column.partition(".")
+            if column not in columns and not (dot and f"{first}." in columns):
+                near = difflib.get_close_matches(name, columns, n=1)
+                yield f"{where}: no table has the column {name}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def column_of(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
@@ -87,6 +88,11 @@ class Reader:
         self._table = table
         self._options = options
         self._now_s = now_s
+
+    @property
+    def today(self) -> str:
+        """The day of now, in UTC."""
+        return datetime.fromtimestamp(self._now_s, UTC).date().isoformat()
 
     def user(self, tenant: str, user: str, last: int = 20) -> User:
         """Return a user with so many of the newest events."""

@@ -10,6 +10,7 @@ import hmac
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from threading import BoundedSemaphore, Thread
@@ -60,13 +61,15 @@ def answer(reader: Reader, target: str) -> Answer:
             return Answer(200, {"events": [one._asdict() for one in events]})
         case ["v1", "hot", "top", tenant] if tenant:
             _known(query, "day", "by", "most")
-            by, day, most = query.get("by", _SUMS[0]), _day(query), _number(query, "most", MOST, MOST_MAX)
+            by, day, most = query.get("by", _SUMS[0]), _day(query, reader.today), _number(query, "most", MOST, MOST_MAX)
             if by not in _SUMS:
                 raise Wrong(f"by: found {by!r}, expected one of {', '.join(_SUMS)}")
             try:
                 top = reader.top(tenant, day, by, most)
             except KeyError:
-                raise Wrong(f"by: {by} is not kept: the route's options say otherwise") from None
+                raise Wrong(
+                    f"by: {by} is not kept: the route's options need `daily`, and `value` for total_value"
+                ) from None
             return Answer(200, {"users": [{**one.key, **one.values} for one in top]})
     return Answer(404, {"error": "expected /v1/hot/user/<tenant>/<user>, .../type/<tenant>/<type> or .../top/<tenant>"})
 
@@ -84,11 +87,11 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int
     return int(text)
 
 
-def _day(query: Mapping[str, str]) -> str:
+def _day(query: Mapping[str, str], today: str) -> str:
     try:
-        return date.fromisoformat(query.get("day", "")).isoformat()
+        return date.fromisoformat(query.get("day", today)).isoformat()
     except ValueError:
-        raise Wrong(f"day: found {query.get('day', '')!r}, expected a day in UTC, like 2026-01-31") from None
+        raise Wrong(f"day: found {query['day']!r}, expected a day in UTC, like 2026-01-31") from None
 
 
 class _Server(ThreadingHTTPServer):
@@ -149,6 +152,10 @@ class Service:
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()
                 self.wfile.write(body)
+
+            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+                """Say what the base class refuses, another method or a broken request, as all else is said."""
+                self._send(Answer(code, {"error": message or explain or HTTPStatus(code).phrase}))
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
                 """Say nothing: paths name persons."""

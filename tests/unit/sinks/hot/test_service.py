@@ -19,6 +19,7 @@ from support.hot_rows import START_S, Tier, options, row, rows_of
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldError
 from tailrace.sinks.hot import keys
+from tailrace.sinks.hot.options import Options
 from tailrace.sinks.hot.read import Reader
 from tailrace.sinks.hot.service import Service, Wrong, answer
 
@@ -27,8 +28,8 @@ OPTIONS = options()
 
 
 @contextmanager
-def served(table: MemoryTable) -> Iterator[Service]:
-    with Service(lambda: Reader(table, OPTIONS, START_S), TOKEN, "127.0.0.1", 0) as service:
+def served(table: MemoryTable, said: Options = OPTIONS) -> Iterator[Service]:
+    with Service(lambda: Reader(table, said, START_S), TOKEN, "127.0.0.1", 0) as service:
         thread = Thread(target=service.run)
         thread.start()
         try:
@@ -48,10 +49,10 @@ def service() -> Iterator[Service]:
         yield one
 
 
-def get(service: Service, path: str, token: str | None = TOKEN) -> tuple[int, Any]:
+def get(service: Service, path: str, token: str | None = TOKEN, method: str = "GET") -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
     try:
-        connection.request("GET", path, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+        connection.request(method, path, headers={} if token is None else {"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     finally:
@@ -77,6 +78,20 @@ def test_a_type_and_the_days_top_users(service: Service) -> None:
     )
 
 
+def test_a_day_that_is_not_named_is_today(service: Service) -> None:
+    assert get(service, "/v1/hot/top/north") == get(service, "/v1/hot/top/north?day=2026-01-31")
+
+
+def test_no_days_are_kept_and_that_is_said() -> None:
+    with served(MemoryTable(), options(daily=False)) as one:
+        status, found = get(one, "/v1/hot/top/north")
+    assert (status, found["error"][:27]) == (400, "by: event_count is not kept")
+
+
+def test_what_http_itself_refuses_is_json_too(service: Service) -> None:
+    assert get(service, "/v1/hot/top/north", method="POST") == (501, {"error": "Unsupported method ('POST')"})
+
+
 @pytest.mark.parametrize("token", [None, "", "0123456789abcdee", TOKEN + "x", "é"])
 def test_nothing_without_the_token(service: Service, token: str | None) -> None:
     status, found = get(service, "/v1/hot/user/north/ann", token)
@@ -91,7 +106,7 @@ def test_nothing_without_the_token(service: Service, token: str | None) -> None:
         ("/v1/hot/user/north/ann?last=0", 400, "last: found '0', expected 1 to 1000"),
         ("/v1/hot/user/north/ann?last=9999999999999", 400, "expected 1 to 1000"),
         ("/v1/hot/type/north/view?most=1", 400, "most: expected none but last"),
-        ("/v1/hot/top/north", 400, "day: found '', expected a day in UTC"),
+        ("/v1/hot/top/north?day=", 400, "day: found '', expected a day in UTC"),
         ("/v1/hot/top/north?day=2026-01-31&by=name", 400, "by: found 'name', expected one of event_count"),
         ("/v1/hot/top/north?day=2026-01-31&by=total_value", 400, "by: total_value is not kept"),
     ],
