@@ -1,4 +1,4 @@
-"""`tailrace hot`: the hot table, made, checked and read. Rule: what is read is changed by nothing here.
+"""`tailrace hot`: the hot table, made, checked and read. Rule: but for `init` and `pending --publish` it only reads.
 
 Exit status: 0 good, 1 the table differs from what it must be, or nothing was found, 2 wrong usage.
 """
@@ -20,8 +20,11 @@ from tailrace.edition import load
 from tailrace.nouns import Destination
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
+from tailrace.sinks.hot.alerts import Alerts
+from tailrace.sinks.hot.crew import Crew
 from tailrace.sinks.hot.dynamodb import NEVER_EXPIRES, DynamoTable
 from tailrace.sinks.hot.options import Options, options_of
+from tailrace.sinks.hot.publish import Publisher
 from tailrace.sinks.hot.read import Event, Reader, Window, dumped
 from tailrace.sinks.hot.service import Service
 
@@ -69,6 +72,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
     serve.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"0: any free one (default: {PORT})")
     pending = verbs.add_parser("pending", help="alerts that are not known to have been published", allow_abbrev=False)
+    pending.add_argument(
+        "--publish", action="store_true", help="publish them first, 100 that wait for a minute or more"
+    )
     for one in (init, user, events, top, sums, serve, pending):
         one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
         _add_common(one, default=argparse.SUPPRESS)
@@ -102,12 +108,7 @@ def run(args: argparse.Namespace) -> int:
             return _top(reader, args)
         case "aggregate":
             return _aggregate(reader, options, args)
-    found = reader.pending()
-    for one in found:
-        print(dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
-    if not found and not args.json:
-        print("No alert waits.")
-    return 0
+    return _pending(reader, Alerts(table, options, Publisher(settings.aws), clock, _say, Crew(_say, "", 1)), args)
 
 
 def _destination(settings: Settings, name: str | None) -> Destination:
@@ -215,6 +216,21 @@ def _aggregate(reader: Reader, options: Options, args: argparse.Namespace) -> in
         print(dumped({"window": one.window, **one.values}) if args.json else f"{one.window:<20}{_sums(one)}")
     of = " ".join([args.name, *args.values]) + (f" in {args.window}..." if args.window else "")
     return 0 if found else _none(f"nothing was added up for {of}")
+
+
+def _pending(reader: Reader, alerts: Alerts, args: argparse.Namespace) -> int:
+    if args.publish:
+        alerts.sweep()
+    found = reader.pending()
+    for one in found:
+        print(dumped(one._asdict()) if args.json else f"{one.id}  {one.name:<32}{one.window}")
+    if not found and not args.json:
+        print("No alert waits.")
+    return 0
+
+
+def _say(_what: str, /, **facts: object) -> None:
+    print(f"tailrace: {facts['error']}", file=sys.stderr)
 
 
 def _print_days(days: list[Window]) -> None:

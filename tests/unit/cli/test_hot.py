@@ -16,10 +16,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from support.dynamodb_local import dynamodb_local
-from support.hot_rows import Tier, options, row, rows_of
+from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
 from support.hot_table import FOREVER
 from tailrace.cli import main
+from tailrace.commit.ports import WorldError
+from tailrace.ops.clock import SystemClock
 from tailrace.sinks.hot.dynamodb import DynamoTable
+from tailrace.sinks.hot.publish import Publisher
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 AGGREGATES = [{"name": "types", "key": ["tenant", "type"], "window": "hour", "measures": {"n": {"op": "count"}}}]
@@ -178,6 +181,22 @@ def test_options_may_come_after_the_verb(command: Command) -> None:
         "top", "north", "--day", "2026-01-31", "--json", "--destination", "hot", tables=("hot", "other")
     )
     assert after == before
+
+
+def test_what_is_pending_is_published_where_that_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.run("init", tables=("told",))
+    alert = {"name": "busy", "aggregate": "DAILY", "measure": "event_count", "threshold": 1, "publish": TOPIC}
+    away, clock = Published(), SystemClock()
+    away.trouble = WorldError("away")
+    monkeypatch.setattr(clock, "now_ms", lambda: SystemClock().now_ms() - 90_000)
+    tier = Tier(command.table("told"), options(**FOREVER, alerts=[alert]), publish=away, clock=clock)
+    tier.deliver(1, rows_of([row(1)]))
+    listed = command.run("pending", tables=("told",))
+    assert listed.split()[1:] == ["busy", "2026-01-31"]
+    told: list[str] = []
+    monkeypatch.setattr(Publisher, "__call__", lambda _self, _arn, identity, _text: told.append(identity))
+    assert command.run("pending", "--publish", tables=("told",)) == "No alert waits.\n"
+    assert told == [listed.split()[0]]
 
 
 def test_to_serve_takes_a_token(command: Command, tmp_path: Path) -> None:

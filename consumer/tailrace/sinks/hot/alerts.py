@@ -10,9 +10,10 @@ moves it to the end of that index first: so one shard alone tells it, and those 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
@@ -145,11 +146,12 @@ class Alerts:
     def sweep(self) -> None:
         """Publish what others left pending, if it is time to look. What goes wrong is tried again at the next look."""
         now = self._clock.monotonic()
-        if not self._by_aggregate or (self._swept is not None and now - self._swept < SWEEP_S):
+        if self._swept is not None and now - self._swept < SWEEP_S:
             return
         self._swept = now
         try:
-            for item in pending(self._table, keys.time_of(self._clock.now_ms() - int(SWEEP_S * 1000))):
+            before = keys.time_of(self._clock.now_ms() - int(SWEEP_S * 1000))
+            for item in islice(pending(self._table, before), SWEPT_MAX):
                 key = (str(item[keys.PK]), str(item[keys.SK]))
                 if self._claimed(key, item):
                     self._tell(key, item)
@@ -165,13 +167,11 @@ class Alerts:
         return f"{keys.time_of(self._clock.now_ms())}#{identity}"
 
 
-def pending(table: Table, before: str = "") -> list[Item]:
-    """Return alerts that are not known to have been published; `before`: last tried, or made, before that time."""
-    found: list[Item] = []
+def pending(table: Table, before: str = "") -> Iterator[Item]:
+    """Yield alerts that are not known to have been published; `before`: last tried, or made, before that time."""
     for entry in table.query(keys.PENDING, index=True):
-        if len(found) >= SWEPT_MAX or (before and str(entry[keys.GSI_SK]) >= before):
-            break
+        if before and str(entry[keys.GSI_SK]) >= before:
+            return
         item = table.get((str(entry[keys.PK]), str(entry[keys.SK])))
         if item is not None and item.get(STATE) == PENDING and not (before and str(item[keys.GSI_SK]) >= before):
-            found.append(item)
-    return found
+            yield item

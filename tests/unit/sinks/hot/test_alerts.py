@@ -129,7 +129,7 @@ def test_a_topic_that_is_away_stops_nothing_and_hears_of_it_later_from_any_shard
     time.now_s += SWEEP_S + 1
     other.deliver(2, [])
     assert len(publish.messages) == 1
-    assert (pending(table), table.items[ITEM]["state"]) == ([], "sent")
+    assert (list(pending(table)), table.items[ITEM]["state"]) == ([], "sent")
 
 
 def test_to_look_for_pending_alerts_costs_one_query_a_minute() -> None:
@@ -208,14 +208,14 @@ def test_shards_that_look_together_tell_a_pending_alert_once() -> None:
 
     Tier(table, watched(), shard=1, publish=meanwhile, clock=time).deliver(1, [])
     assert len(publish.messages) == 1
-    assert pending(table) == []
+    assert list(pending(table)) == []
 
 
 def test_alerts_that_cannot_be_told_hold_up_no_others() -> None:
     table, publish, time = MemoryTable(), Published(), Time()
     first = Tier(table, watched(), publish=publish, clock=time)
     publish.trouble = WorldDenied("no such topic")
-    first.deliver(1, rows_of([row(n, user_id=f"user-{n // 3}") for n in range(3 * SWEPT_MAX)]))
+    first.deliver(1, rows_of([row(n, user_id=f"user-{n // 3}") for n in range(3 * (SWEPT_MAX + 20))]))
     time.now_s += 1
     first.deliver(2, some(0, 3, user_id="zoe"))
 
@@ -229,7 +229,7 @@ def test_alerts_that_cannot_be_told_hold_up_no_others() -> None:
         time.now_s += SWEEP_S + 1
         other.deliver(chain, [])
     assert len(publish.messages) == 1
-    assert len(Reader(table, watched(), 0).pending()) == SWEPT_MAX
+    assert len(Reader(table, watched(), 0).pending()) == SWEPT_MAX + 20
 
 
 def test_a_topic_that_is_slow_to_fail_is_left_alone_for_a_while() -> None:
@@ -242,7 +242,7 @@ def test_a_topic_that_is_slow_to_fail_is_left_alone_for_a_while() -> None:
 
     tier = Tier(table, watched(), publish=slow, clock=time)
     tier.deliver(1, rows_of([row(n, user_id=f"user-{n % 10}") for n in range(30)]))
-    assert (len(tried), len(pending(table))) == (1, 10)
+    assert (len(tried), len(list(pending(table)))) == (1, 10)
     time.now_s += AWAY_S + SWEEP_S
     Tier(table, watched(), shard=1, publish=Published(), clock=time).deliver(1, [])
-    assert pending(table) == []
+    assert list(pending(table)) == []
