@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import archive, compaction, engine, forwards, freshness, hot, layout, pipeline, shapes
+from bench import archive, beside, compaction, engine, forwards, freshness, hot, layout, pipeline, shapes
 
 BENCHES: dict[str, Callable[[], object]] = {
     "pipeline": pipeline.main,
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[], object]] = {
     "layout": layout.main,
     "forwards": forwards.main,
     "hot": hot.main,
+    "beside": beside.main,
     "freshness": freshness.main,
 }
 

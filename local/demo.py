@@ -40,6 +40,12 @@ EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
 ENRICHED_SHOWN = 8
 EXAMPLE_CHARS = 100
+COMMANDS = {  # that are offered where all runs on
+    "audit": "audit",
+    "rejects": "quarantine stats",
+    "hot table": "hot top acme",
+    "lanes": "lane list",
+}
 TROUBLES = (
     NotComeTogetherError,
     NotSentError,
@@ -120,8 +126,10 @@ class _Demo:
         aws.furnish(world, SHARDS)
         more = roundtrip.SETTINGS + hot.routes(self.folder, self.events)
         file = aws.settings(world, schemas=self._schemas, more=more)
+        say(
+            f"ministack plays Kinesis, DynamoDB, S3 and SQS on {server.url}: stream `{world.stream}`, lake {world.lake}"
+        )
         hot.furnish(self.screen, world, file)
-        say(f"ministack plays Kinesis, DynamoDB and S3 on {server.url}: stream `{world.stream}`, lake {world.lake}")
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)
         say(
@@ -258,7 +266,7 @@ def tell(screen: Screen, world: aws.World, file: Path) -> None:
     screen.say(f"log        {Path(world.folder) / 'consumer.log'}")
     keys = "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
     screen.say(f"traffic    .venv/bin/python -m local traffic --run {world.folder} --events 5000")
-    for name, command in (("audit", "audit"), ("rejects", "quarantine stats")):
+    for name, command in COMMANDS.items():
         screen.say(f"{name:<11}{keys} .venv/bin/tailrace {command} --config {file}")
     screen.say(f"stop       Ctrl-C here, or: kill {os.getpid()}")
 

@@ -90,10 +90,11 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
     shown = _shown(screen, file, totals.most_common(1)[0][0])
     sums = {tenant: _sum(file, tenant) for tenant in totals}
     orders, alerts = list(taken(world, ORDERS)), list(taken(world, ALERTS))
-    for alert in alerts:
+    screen.say(f"Alerts that fired, as they came on the queue `{ALERTS}`:")
+    for alert in sorted(alerts, key=lambda one: -one["value"]):
         where = ", ".join(map(str, alert["key"].values()))
-        screen.say(
-            f"Alert {alert['alert']}: {where} had {alert['value']:,} events, {alert['threshold']:,} was the threshold"
+        screen.quote(
+            f"{alert['alert']}: {where} had {alert['value']:,} events, {alert['threshold']:,} was the threshold"
         )
     wrong = [
         f"{tenant}: the lake has {totals[tenant]:,} events, the hot tier {count:,}"
@@ -112,8 +113,10 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
         screen.bad(text)
     if shown and not wrong:
         screen.good(
-            f"{totals.total():,} events by tenant, {len(stored):,} orders, {due} alerts due: as the lake has them."
+            f"Held against the lake: its sums have {totals.total():,} events of {len(totals)} tenants, as the lake has;"
+            f" {due} alerts were due, and came."
         )
+        screen.good(f"The lane to the queue `{ORDERS}` brought the lake's {len(stored):,} purchases, row by row.")
     return shown and not wrong
 
 

@@ -32,10 +32,9 @@ def unmark(text: str) -> tuple[str, int]:
     return sequence.lstrip("0") or "0", int(sub)
 
 
-def shown(text: str) -> str:
+def told(text: str) -> str:
     """Return a mark as a person reads it: `<sequence>/<sub>`."""
-    sequence, _, sub = text.partition(".")
-    return f"{sequence.lstrip('0') or '0'}/{int(sub or 0)}" if text else "the start"
+    return "/".join(map(str, unmark(text))) if "." in text else text or "the start"
 
 
 END: Final = mark("9" * SEQUENCE_DIGITS, 0)  # the mark after every record

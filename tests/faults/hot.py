@@ -20,13 +20,12 @@ from tailrace.commit.plan import item_from_dict
 from tailrace.nouns import Rows, mark
 from tailrace.shard import Shard
 from tailrace.sinks.hot import aggregates, deltas
-from tailrace.sinks.hot.alerts import SENT, STATE, Alerts, republish
+from tailrace.sinks.hot.alerts import SENT, STATE, Alerts, pending
 from tailrace.sinks.hot.crew import Crew
-from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, SK
+from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.options import Options
 from tailrace.sinks.hot.sink import HotFilling, HotSink
-from tailrace.sinks.hot.table import Key, Update
-from tailrace.sinks.hot.values import Item
+from tailrace.sinks.hot.table import Update
 
 THRESHOLD = 4
 ALERT = {"name": "busy", "aggregate": "DAILY", "measure": "event_count", "threshold": THRESHOLD, "publish": TOPIC}
@@ -135,11 +134,9 @@ def _look_once_more(story: Story) -> None:
     table, messages = MemoryTable(), story.world.aside.messages
     table.items = story.world.items
 
-    def tell(key: Key, item: Item) -> bool:
+    for item in pending(table):
         messages.append(str(item["id"]))
-        return table.update(Update(key, (), {STATE: SENT}, remove=(GSI_PK, GSI_SK))) is None
-
-    republish(table, tell, "")
+        table.update(Update((str(item[PK]), str(item[SK])), (), {STATE: SENT}, remove=(GSI_PK, GSI_SK)))
 
 
 def _mark(position: str) -> str:

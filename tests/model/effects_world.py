@@ -38,8 +38,11 @@ class EffectsModel(Model):
     def deltas(self, version: int, records: tuple[int, ...]) -> str:
         return str(WORTH[version] * len(records))
 
+    def start(self) -> World:
+        return World(effects=Effects())
+
     def moves(self, world: World) -> Iterator[World]:
-        for new in super().moves(world if world.effects else world._replace(effects=Effects())):
+        for new in super().moves(world):
             plan, effects = new.item.plan, new.effects
             if plan is None or any(chain == plan.chain for chain, _ in effects.planned):
                 yield new
@@ -71,7 +74,7 @@ class EffectsModel(Model):
         yield world._replace(effects=sent), actor
 
     def wrong(self, world: World) -> str:
-        effects = world.effects or Effects()
+        effects = world.effects
         if effects.chain < world.item.chain:
             return f"chain {world.item.chain} is committed, the counter has {effects.chain}"
         wanted = sum(delta for chain, delta in effects.planned if chain <= effects.chain)

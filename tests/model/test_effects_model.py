@@ -9,8 +9,8 @@ import pytest
 
 from model.effects_world import EffectsModel
 from model.mutants import Mutant, built, mutants
+from model.search import explore
 from model.test_ledger_model import IN_PIECES
-from model.world import explore
 from tailrace.commit import protocol, rules
 
 WORLDS_MAX = 200_000

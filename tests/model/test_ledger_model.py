@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from model.mutants import Mutant, built, mutants
-from model.world import Model, Ports, explore
+from model.search import explore
+from model.world import Model, Ports
 from tailrace.commit import protocol
 
 WORLDS: dict[str, dict[str, Any]] = {

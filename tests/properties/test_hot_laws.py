@@ -3,6 +3,7 @@ same as those of a plain fold over the rows."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from datetime import timedelta
@@ -18,6 +19,7 @@ from support.memory_table import MemoryTable
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.aggregates import together
 from tailrace.sinks.hot.read import Reader
+from tailrace.sinks.hot.values import EXACT
 
 OPTIONS = options(
     value="price",
@@ -34,14 +36,22 @@ OPTIONS = options(
                 "low": {"op": "min", "of": "price"},
                 "high": {"op": "max", "of": "whole"},
                 "label": {"op": "last", "of": "label"},
+                "inside": {"op": "sum", "of": "extra.n"},
+                "peak": {"op": "max", "of": "extra.n"},
             },
         },
         {"name": "buys", "key": ["type"], "window": "minute", "types": ["b*"], "measures": {"n": {"op": "count"}}},
     ],
 )
-COLUMNS = {"price": pa.float64(), "whole": pa.int64(), "label": pa.string()}
+COLUMNS = {"price": pa.float64(), "whole": pa.int64(), "label": pa.string(), "extra": pa.string()}
+NINE = Decimal("1e-9")
 SHARDS = 2
 
+NUMBERS = (
+    st.sampled_from([None, "a", 0.5, 2**53 + 1, 5 * 10**18, -(2**63)])
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(2**64), 2**64)
+)
 ROWS = st.lists(
     st.fixed_dictionaries(
         {
@@ -50,7 +60,8 @@ ROWS = st.lists(
             "user_id": st.sampled_from(["ann", "bob", "", None]),
             "tenant": st.sampled_from(["north", "no#rth"]),
             "url_path": st.sampled_from(["/", "", None]),
-            "price": st.sampled_from([None, 0.25, 0.1, -1.5, 1e18, math.nan, math.inf, 1e30]),
+            "price": st.sampled_from([None, 0.25, 0.1, -1.5, 1e18, math.nan, math.inf, 1e30]) | st.floats(),
+            "extra": st.none() | NUMBERS.map(lambda number: json.dumps({"n": number})),
             "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
             "label": st.none() | st.sampled_from(["a", "b", "c"]),
             "late": st.integers(0, 200),
@@ -136,14 +147,12 @@ def folded(name: str, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], d
 
 def _fold(into: dict[str, Any], name: str, one: dict[str, Any]) -> None:
     price, whole, label = one["price"], one["whole"], one["label"]
+    inside = None if one["extra"] is None else json.loads(one["extra"])["n"]
     odd = 0
     if name == "DAILY":
         into["event_count"] = into.get("event_count", 0) + 1
         into["last_event_type"] = one["event_type"]
-        if price is not None and math.isfinite(price) and abs(price) <= 1e18:
-            into["total_value"] = into.get("total_value", 0) + Decimal(repr(price))
-        elif price is not None:
-            odd = 1
+        odd += not _added(into, "total_value", price)
     else:
         into["n"] = into.get("n", 0) + 1
     if name == "all":
@@ -151,15 +160,41 @@ def _fold(into: dict[str, Any], name: str, one: dict[str, Any]) -> None:
         if whole is not None:
             into["total"] = into.get("total", 0) + whole
             into["high"] = max(into.get("high", whole), whole)
-        if price is not None and math.isfinite(price):
-            exact = Decimal(repr(price))
-            into["low"] = min(into.get("low", exact), exact)
-        elif price is not None:
-            odd = 1
+        odd += not _chosen(into, "low", price, min)
+        odd += not _added(into, "inside", inside)
+        odd += not _chosen(into, "peak", inside, max)
         if label is not None:
             into["label"] = label
     if odd:
         into["left_out"] = into.get("left_out", 0) + odd
+
+
+def _added(into: dict[str, Any], name: str, number: Any) -> bool:
+    """Add a number exactly, of a float nine decimals; False where it is none that can be summed."""
+    if number is None:
+        return True
+    whole = type(number) is int and -(2**63) <= number < 2**63
+    if not whole and not (type(number) in {int, float} and abs(number) <= 1e18):
+        return False
+    exact = Decimal(number) if whole else Decimal(number).quantize(NINE, context=EXACT)
+    into[name] = EXACT.add(into.get(name, Decimal(0)), exact)
+    return True
+
+
+def _chosen(into: dict[str, Any], name: str, number: Any, better: Any) -> bool:
+    """Keep the better number; False where it is none that can be held."""
+    if number is None:
+        return True
+    if type(number) not in {int, float} or not kept(float(number)):
+        return False
+    exact = Decimal(repr(number if -(2**63) <= number < 2**63 else float(number)))
+    into[name] = better(into.get(name, exact), exact)
+    return True
+
+
+def kept(number: float) -> bool:
+    """Can DynamoDB hold it?"""
+    return number == 0 or 1e-130 <= abs(number) <= 9.9e125
 
 
 @given(ROWS, st.randoms(use_true_random=False))
@@ -197,7 +232,7 @@ def attributes(own: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def held(value: Any) -> Any:
     if isinstance(value, float):
-        return Decimal(repr(value)) if math.isfinite(value) else str(value)
+        return Decimal(repr(value)) if kept(value) else str(value)
     return value
 
 

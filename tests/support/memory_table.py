@@ -1,4 +1,4 @@
-"""The hot table in memory. Rule: it judges clauses as the port says, and writes whole or not at all."""
+"""The hot table in memory. Rule: it judges clauses as the port says, writes whole or not at all, and only what fits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from decimal import Decimal
 from threading import RLock
 
 from tailrace.commit.ports import WorldError
+from tailrace.sinks.hot.events import ITEM_BYTES_MAX
 from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.table import Key, Update, holds
-from tailrace.sinks.hot.values import EXACT, Item, Value
+from tailrace.sinks.hot.values import EXACT, Item, Value, held, size
 
 
 class MemoryTable:
@@ -34,7 +35,7 @@ class MemoryTable:
                 left[:] = items[len(items) - back :]
                 for item in items[: len(items) - back]:
                     self.writes += 1
-                    self.items[_key(item)] = dict(item)
+                    self.items[_key(item)] = _fits(dict(item))
 
         self.reach("put", act)
         return left
@@ -58,7 +59,7 @@ class MemoryTable:
                 item[name] = EXACT.add(Decimal(item.get(name, 0)), value)
             for name in update.remove:
                 item.pop(name, None)
-            self.items[update.key] = item
+            self.items[update.key] = _fits(item)
             return None
 
     def get(self, key: Key) -> Item | None:
@@ -86,6 +87,16 @@ class MemoryTable:
         if index:
             found = [{name: one[name] for name in (PK, SK, GSI_PK, GSI_SK)} for one in found]
         yield from sorted(found, key=lambda one: (str(one[names[1]]), str(one[SK])), reverse=newest_first)
+
+
+def _fits(item: dict[str, Value]) -> dict[str, Value]:
+    """Return an item that DynamoDB would take."""
+    for name, most in ((PK, 2048), (SK, 1024), (GSI_PK, 2048), (GSI_SK, 1024)):
+        assert 0 < len(str(item.get(name, "-")).encode()) <= most, f"{name} of {item}"
+    for name, value in item.items():
+        assert isinstance(value, str) or held(Decimal(value)), f"{name} of {item}"
+    assert size(item) <= ITEM_BYTES_MAX, f"{size(item)} bytes"
+    return item
 
 
 def _key(item: Item) -> Key:

@@ -68,7 +68,7 @@ COMMANDS = (
     Command("backup-dlq", "mend", "Write the messages of a queue to a file of JSON lines."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
     Command("lane", "mend", "List destinations, pause and resume them, or have them leave records out."),
-    Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
+    Command("resolve", "mend", "Decide about a shard or a lane that stopped because a replay differed from its plan."),
 )
 
 # Errors that are a sentence for the person, not a fault of the program: (module, class) -> exit status. Looked up
@@ -139,7 +139,8 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tailrace",
         usage="tailrace [--config FILE] COMMAND ...",
-        description="Reads a Kinesis stream and leaves every event exactly once in the lake or in quarantine.",
+        description="Reads a Kinesis stream and leaves every event exactly once in the lake or in quarantine.\n"
+        "By route, events also go into a hot table of DynamoDB, and on to other services.",
         epilog="`tailrace COMMAND --help` says more about one.",
         formatter_class=_Listing,
         allow_abbrev=False,

@@ -21,6 +21,7 @@ from tailrace.commit.redrives import SENT, Redrives
 from tailrace.commit.stores import ledger_of
 from tailrace.edition import load
 from tailrace.nouns import Destination
+from tailrace.ops.aws import alike
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.forward import dead
@@ -39,14 +40,18 @@ NOTES: Final = "dead/"  # of the ledger
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    does = parser.add_subparsers(dest="does", metavar="{list,send}", required=True)
-    listed = does.add_parser("list", help="count dead letters by destination and error")
-    listed.add_argument("destination", nargs="?", default="", help="only this one's")
+    does = parser.add_subparsers(dest="does", metavar="list|send", required=True)
+    listed = does.add_parser("list", help="count dead letters by destination and error", allow_abbrev=False)
+    listed.add_argument(
+        "destination", metavar="NAME", nargs="?", default="", help="the destination_name of a route; else of all"
+    )
     listed.add_argument("--json", action="store_true", help="print one JSON object a kind")
-    sent = does.add_parser("send", help="send them to their destination again, each once")
-    sent.add_argument("destination", help="as the routes name it")
+    sent = does.add_parser("send", help="send them to their destination again, each once", allow_abbrev=False)
+    sent.add_argument("destination", metavar="NAME", help="the destination_name of its route")
     sent.add_argument("--dry-run", action="store_true", help="say what would be sent")
     sent.add_argument("--again", action="store_true", help="also what was sent before")
+    for one in (listed, sent):
+        one.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="the settings file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,7 +96,7 @@ def _list(store: LedgerStore, place: Place, epoch: str, destination: str, *, as_
     sent: Counter[tuple[str, str, str]] = Counter()
     notes: dict[str, Redrives] = {}
     for one in _each(place, epoch, destination):
-        kind = (one.destination, one.why, one.error)
+        kind = (one.destination, one.why, alike(one.error))
         kinds[kind] += 1
         if one.destination not in notes:
             notes[one.destination] = _notes(store, epoch, one.destination)
@@ -173,7 +178,7 @@ class Work:
         taken = [one.row_id for one in batch if one.row_id not in left]
         self._notes.sent(key, taken, self._clock.now_ms())
         self.counts["sent"] += len(taken)
-        self.errors.update(one.failure.why for one in letters)
+        self.errors.update(alike(one.failure.why) for one in letters)
         return bool(taken) or all(one.failure.final for one in letters)
 
     def text(self) -> str:

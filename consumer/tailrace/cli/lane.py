@@ -22,7 +22,7 @@ from tailrace.commit.committed import Shard, epoch_of, lanes_of
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import ledger_of
 from tailrace.commit.switches import Skip, Switch, Switches
-from tailrace.nouns import END, LAKE, START, SUB_MAX, mark, shown
+from tailrace.nouns import END, LAKE, START, SUB_MAX, mark, told
 from tailrace.settings import Settings, SettingsError
 
 NAME = "lane"
@@ -194,13 +194,13 @@ def _skip(hand: _Hand) -> int:
         further = {shard: upto for shard, upto in marks.items() if upto > one.skips.get(shard, Skip()).upto}
         return one._replace(skips={**one.skips, **{s: Skip(upto, hand.args.why) for s, upto in further.items()}})
 
-    named = [f"{shard} to {shown(upto)}" for shard, upto in marks.items()]
+    named = [f"{shard} to {told(upto)}" for shard, upto in marks.items()]
     whole = len(named) <= SHARDS_NAMED_MAX
     if not hand.say(f"skips {', '.join(named) if whole else f'{len(named)} shards to {hand.args.upto}'}", law):
         return _nothing(f"{hand.lane} has been told so already")
     for shard, upto in marks.items():
         stands = hand.lanes[hand.lane][shard].item.watermark
-        print(f"{hand.lane}: leaves out {shard} after {shown(stands)} to {shown(upto)}")
+        print(f"{hand.lane}: leaves out {shard} after {told(stands)} to {told(upto)}")
     print("A plan that is open is left out whole. Each daemon starts anew for it, and its lane notes what it left out.")
     return 0
 

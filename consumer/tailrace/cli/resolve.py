@@ -20,7 +20,7 @@ from tailrace.settings import SettingsError
 from tailrace.sinks.lake.places import place_of
 
 NAME = "resolve"
-HELP = "Decide about a shard that stopped because a replay differed from its plan."
+HELP = "Decide about a shard or a lane that stopped because a replay differed from its plan."
 GROUP = "mend"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tailrace.commit.plan import Item, Plan, Since
-from tailrace.nouns import shown
+from tailrace.nouns import told
 
 CAREFUL_AFTER_FAILURES = 3  # opens in a row without a commit or a goodbye
 
@@ -127,7 +127,7 @@ def skipping(item: Item, generation: int, upto: str, why: str) -> Verdict:
     if item.plan is not None:
         chain, upto = item.plan.chain, max(upto, item.plan.last)
         why += f"; chain {chain} was open" + (f", its messages sent up to {item.plan.sent}" if item.plan.sent else "")
-    noted = f"skipped after {shown(item.watermark)} to {shown(upto)}: {why}"
+    noted = f"skipped after {told(item.watermark)} to {told(upto)}: {why}"
     return Next(
         item._replace(
             watermark=upto,

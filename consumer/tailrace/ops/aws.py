@@ -5,8 +5,9 @@ botocore tries twice by itself; longer patience is the caller's, who knows when 
 
 from __future__ import annotations
 
+import re
 from threading import Lock
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import boto3
 from botocore.config import Config
@@ -42,6 +43,7 @@ PASSING = frozenset(
         "LimitExceededException",
         "OperationAborted",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
@@ -50,6 +52,7 @@ PASSING = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -66,6 +69,7 @@ FINAL = (
 )
 STATUS_PASSING_MIN = 500
 STATUS_THROTTLED = 429
+_NUMBER: Final = re.compile(r" \(request [^()\s]+\)")
 
 
 def config(connections: int = 10, *, s3_path_style: bool = False, read_s: float = 0.0) -> Config:
@@ -107,6 +111,11 @@ def _request(error: ClientError) -> str:
     """Return the service's own number of the call, which its support asks for."""
     number = error.response.get("ResponseMetadata", {}).get("RequestId")
     return f" (request {number})" if number else ""
+
+
+def alike(text: str) -> str:
+    """Return what an error says without the call's number, which keeps equal ones apart."""
+    return _NUMBER.sub("", text)
 
 
 def raise_world(error: ClientError | BotoCoreError, what: str) -> NoReturn:

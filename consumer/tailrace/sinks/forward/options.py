@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from tailrace.nouns import Destination
 from tailrace.settings import SettingsError
+
+SHOWN_CHARS: Final = 60
+_NAMES: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,9 +50,36 @@ def options_of(destination: Destination, kind: type[S]) -> S:
             raise refused(destination, f"{key} is no option of {destination.service}, {hint}")
     try:
         return msgspec.convert(dict(destination.options), kind)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$.")
-        raise refused(destination, f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}") from None
+    except msgspec.ValidationError:
+        key, expected = next(_misfits(destination.options, kind))
+        text = msgspec.json.encode(destination.options[key]).decode()[:SHOWN_CHARS]
+        found = "" if expected.startswith("an object") else f"found {text}, "  # headers hold secrets
+        raise refused(destination, f"{key}: {found}expected {expected}") from None
+
+
+def _misfits(given: Mapping[str, Any], kind: type[Common]) -> Iterator[tuple[str, str]]:
+    """Yield the keys whose values do not fit, and what is expected there."""
+    kinds = get_type_hints(kind, include_extras=True)
+    for key, value in given.items():
+        try:
+            msgspec.convert(value, kinds[key])
+        except msgspec.ValidationError:
+            yield key, _expected(kinds[key])
+
+
+def _expected(kind: Any) -> str:
+    """Return in words what a value must be."""
+    if get_origin(kind) is Annotated:
+        base, bounds = get_args(kind)
+        least = f"above {bounds.gt}" if bounds.gt is not None else f"from {bounds.ge}"
+        return f"{_NAMES[base]} {least} to {bounds.le}"
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if get_origin(kind) is tuple:
+        return f"a list, each {_expected(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return 'an object, each member a text or {"env": NAME, "prefix": TEXT}'
+    return _NAMES.get(kind, "an object")
 
 
 def refused(destination: Destination, what: str) -> SettingsError:

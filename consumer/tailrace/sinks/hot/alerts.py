@@ -3,14 +3,17 @@
 After a plan is applied, the windows it touched are added up over all shards, by reads that miss no write that was
 answered: of two shards that cross a threshold together, the later one sees both. Who makes the item publishes. One that
 dies in between left its plan open, and whoever takes that over finds its own item pending. Should that plan never
-come again, or the topic be away, any shard finds the item by the index of those pending, once a minute at most.
+come again, or the topic be away, any shard finds the item by the index of those pending, once a minute at most. It
+moves it to the end of that index first: so one shard alone tells it, and those that cannot be told hold up no others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
@@ -23,12 +26,16 @@ from tailrace.sinks.hot.crew import Crew
 from tailrace.sinks.hot.deltas import Delta
 from tailrace.sinks.hot.options import Alert, Options
 from tailrace.sinks.hot.table import Clause, Key, Table, Update
-from tailrace.sinks.hot.values import Item, Value, json_text
+from tailrace.sinks.hot.values import Item, Value
 
 SWEEP_S: Final = 60.0
 SWEPT_MAX: Final = 100  # at once
 FIRED_MAX: Final = 100_000  # remembered by one lane
+SLOW_S: Final = 3.0  # a topic that takes so long to fail is left alone for a while: it must not hold the plans up
+AWAY_S: Final = 30.0
+OUTLIVES_S: Final = 14 * 86_400  # what it was told of is deleted days late, and a late event must not tell it again
 STATE, PENDING, SENT = "state", "pending", "sent"
+WINDOW_ENDS: Final = "window_ends"  # when the window expires; a pending alert does not
 
 Publish = Callable[[str, str, str], None]  # ARN, id, text; raises WorldError, WorldDenied
 
@@ -47,6 +54,7 @@ class Alerts:
         self._say = say
         self._crew = crew
         self._fired: dict[Key, None] = {}  # known to have been published, oldest first
+        self._away: dict[str, float] = {}  # ARN -> until when
         self._lock = Lock()
         self._swept: float | None = None
 
@@ -99,26 +107,35 @@ class Alerts:
         item: dict[str, Value] = {
             STATE: PENDING,
             "id": identity,
-            "message": json_text(message).decode(),
+            "message": json.dumps(message),
             "publish": alert.publish,
             "owner": owner,
             keys.GSI_PK: keys.PENDING,
-            keys.GSI_SK: f"{self._now()}#{identity}",
+            keys.GSI_SK: self._place(identity),
         }
-        return item | ({keys.TTL: delta.expires} if delta.expires else {})
+        return item | ({WINDOW_ENDS: delta.expires} if delta.expires else {})
 
-    def _tell(self, key: Key, item: Item) -> bool:
+    def _tell(self, key: Key, item: Item) -> None:
         """Publish, and note it. What cannot be published stays pending: it stops nothing else."""
+        arn, began = str(item["publish"]), self._clock.monotonic()
         try:
-            self._publish(str(item["publish"]), str(item["id"]), str(item["message"]))
+            if self._away.get(arn, began) > began:
+                raise WorldError("left alone for a while: it was slow to fail")
+            self._publish(arn, str(item["id"]), str(item["message"]))
             self._table.update(
-                Update(key, (Clause(STATE, "=", PENDING),), {STATE: SENT}, remove=(keys.GSI_PK, keys.GSI_SK))
+                Update(key, (Clause(STATE, "=", PENDING),), self._sent(item), remove=(keys.GSI_PK, keys.GSI_SK))
             )
         except (WorldError, WorldDenied) as error:
-            self._say("alert_waits", lane=self._crew.lane, id=item["id"], publish=item["publish"], error=str(error))
-            return False
+            self._say("alert_waits", lane=self._crew.lane, id=item["id"], publish=arn, error=str(error))
+            if (now := self._clock.monotonic()) - began >= SLOW_S:
+                self._away[arn] = now + AWAY_S
+            return
         self._remember(key)
-        return True
+
+    def _sent(self, item: Item) -> Item:
+        if WINDOW_ENDS not in item:
+            return {STATE: SENT}
+        return {STATE: SENT, keys.TTL: max(int(item[WINDOW_ENDS]), self._clock.now_ms() // 1000) + OUTLIVES_S}
 
     def _remember(self, key: Key) -> None:
         with self._lock:
@@ -129,30 +146,32 @@ class Alerts:
     def sweep(self) -> None:
         """Publish what others left pending, if it is time to look. What goes wrong is tried again at the next look."""
         now = self._clock.monotonic()
-        if not self._by_aggregate or (self._swept is not None and now - self._swept < SWEEP_S):
+        if self._swept is not None and now - self._swept < SWEEP_S:
             return
         self._swept = now
         try:
-            republish(self._table, self._tell, self._now(SWEEP_S))
+            before = keys.time_of(self._clock.now_ms() - int(SWEEP_S * 1000))
+            for item in islice(pending(self._table, before), SWEPT_MAX):
+                key = (str(item[keys.PK]), str(item[keys.SK]))
+                if self._claimed(key, item):
+                    self._tell(key, item)
         except (WorldError, WorldDenied) as error:
             self._crew.trouble(error)
 
-    def _now(self, ago_s: float = 0.0) -> str:
-        return keys.time_of(self._clock.now_ms() - int(ago_s * 1000))
+    def _claimed(self, key: Key, item: Item) -> bool:
+        """Move a pending alert to the end of the index, unless another shard did so first."""
+        stands = Clause(keys.GSI_SK, "=", item[keys.GSI_SK])
+        return self._table.update(Update(key, (stands,), {keys.GSI_SK: self._place(str(item["id"]))})) is None
+
+    def _place(self, identity: str) -> str:
+        return f"{keys.time_of(self._clock.now_ms())}#{identity}"
 
 
-def pending(table: Table, before: str = "") -> list[Item]:
-    """Return alerts that are not known to have been published, oldest first; `before`: made before that time."""
-    found: list[Item] = []
+def pending(table: Table, before: str = "") -> Iterator[Item]:
+    """Yield alerts that are not known to have been published; `before`: last tried, or made, before that time."""
     for entry in table.query(keys.PENDING, index=True):
-        if len(found) >= SWEPT_MAX or (before and str(entry[keys.GSI_SK]) >= before):
-            break
+        if before and str(entry[keys.GSI_SK]) >= before:
+            return
         item = table.get((str(entry[keys.PK]), str(entry[keys.SK])))
-        if item is not None and item.get(STATE) == PENDING:
-            found.append(item)
-    return found
-
-
-def republish(table: Table, tell: Callable[[Key, Item], bool], before: str) -> int:
-    """Publish those that are pending; return how many were."""
-    return sum(tell((str(one[keys.PK]), str(one[keys.SK])), one) for one in pending(table, before))
+        if item is not None and item.get(STATE) == PENDING and not (before and str(item[keys.GSI_SK]) >= before):
+            yield item

@@ -41,7 +41,7 @@ class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     window: str
     pk: str
     sk: str
-    expires: int  # seconds since 1970; 0: never
+    expires: int  # seconds since 1970, not before its rows came: DynamoDB keeps what expired years ago; 0: never
     index: tuple[str, ...]  # index keys, or none
     add: dict[str, str]
     low: dict[str, str]
@@ -79,6 +79,7 @@ def _reduced(aggregate: Aggregate, rows: Gathered, shards: int, by: str) -> Iter
     table = pa.table({**_keys(aggregate, rows), **_inputs(aggregate.measures, rows)}).filter(meant)
     if not table.num_rows:
         return
+    arrived_s = pc.max(rows.received).as_py() // 1_000_000
     named = [f"k{at}" for at in range(len(aggregate.key))] + ["window"]
     asked = [(name, _KERNELS[name.partition("/")[0]]) for name in table.column_names if name not in named]
     for group in table.group_by(named, use_threads=False).aggregate([([], "count_all"), *asked]).to_pylist():
@@ -92,7 +93,7 @@ def _reduced(aggregate: Aggregate, rows: Gathered, shards: int, by: str) -> Iter
             window,
             pk,
             f"{keys.aggregate_prefix(aggregate.name, window)}{by}",
-            ends_s(window) + aggregate.ttl_s if aggregate.ttl_s else 0,
+            max(ends_s(window) + aggregate.ttl_s, arrived_s) if aggregate.ttl_s else 0,
             index,
             *_measured(aggregate.measures, group, rows),
         )

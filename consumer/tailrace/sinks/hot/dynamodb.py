@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 16
 GET_MAX: Final = 100  # keys of one BatchGetItem
+NEVER_EXPIRES: Final = f"time to live: found none, expected on `{TTL}`"  # as a `create` leaves it that is cut off
 T = TypeVar("T")
 
 
@@ -66,9 +67,9 @@ class DynamoTable:
                 self._took({"CapacityUnits": 1.0})  # what is refused is billed as the item's size
                 stands: Any = dict(error.response).get("Item") or {}
                 return item_of(stands)
-            aws.raise_world(error, f"update table {self.name}")
+            self._trouble(error, "update")
         except BotoCoreError as error:
-            aws.raise_world(error, f"update table {self.name}")
+            self._trouble(error, "update")
         self._took(answer.get("ConsumedCapacity", {}))
         return None
 
@@ -132,7 +133,12 @@ class DynamoTable:
         try:
             return ask()
         except (ClientError, BotoCoreError) as error:
-            aws.raise_world(error, f"{verb} table {self.name}")
+            self._trouble(error, verb)
+
+    def _trouble(self, error: ClientError | BotoCoreError, verb: str) -> NoReturn:
+        if _is_missing(error):
+            raise WorldDenied(f"table {self.name}: there is none: `tailrace hot init` makes it") from error
+        aws.raise_world(error, f"{verb} table {self.name}")
 
     def _took(self, consumed: Mapping[str, Any]) -> None:
         with self._lock:
@@ -146,7 +152,7 @@ class DynamoTable:
             found: Any = self._client.describe_table(TableName=self.name)["Table"]
             lasting: Any = self._client.describe_time_to_live(TableName=self.name)["TimeToLiveDescription"]
         except ClientError as error:
-            if aws.code(error) == "ResourceNotFoundException":
+            if _is_missing(error):
                 return None
             aws.raise_world(error, f"describe table {self.name}")
         except BotoCoreError as error:
@@ -155,14 +161,7 @@ class DynamoTable:
 
     def must_have_keys(self) -> None:
         """Raise WorldDenied, one line, where there is no such table, or one with other keys."""
-        try:
-            found: Any = self._client.describe_table(TableName=self.name)["Table"]
-        except ClientError as error:
-            if aws.code(error) == "ResourceNotFoundException":
-                raise WorldDenied(f"table {self.name}: there is none: `tailrace hot init` makes it") from error
-            aws.raise_world(error, f"describe table {self.name}")
-        except BotoCoreError as error:
-            aws.raise_world(error, f"describe table {self.name}")
+        found: Any = self._asked("describe", lambda: self._client.describe_table(TableName=self.name)["Table"])
         if wrong := _keys_differ(found):
             raise WorldDenied(f"table {self.name}: {'; '.join(wrong)}")
 
@@ -189,11 +188,18 @@ class DynamoTable:
                 **units,
             )
             self._client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
-            self._client.update_time_to_live(
-                TableName=self.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL}
-            )
         except (ClientError, BotoCoreError) as error:
             aws.raise_world(error, f"create table {self.name}")
+        self.expire()
+
+    def expire(self) -> None:
+        """Turn the time to live on."""
+        on: Any = {"Enabled": True, "AttributeName": TTL}
+        self._asked("update", lambda: self._client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=on))
+
+
+def _is_missing(error: ClientError | BotoCoreError) -> bool:
+    return isinstance(error, ClientError) and aws.code(error) == "ResourceNotFoundException"
 
 
 def _schema(pk: str, sk: str) -> Any:
@@ -230,8 +236,10 @@ def _rest_differs(found: Mapping[str, Any], lasting: Mapping[str, Any]) -> list[
     if not stream.get("StreamEnabled") or stream.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
         out.append(f"stream: found {stream.get('StreamViewType', 'none')}, expected NEW_AND_OLD_IMAGES")
     on = lasting.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    if not on or lasting.get("AttributeName") != TTL:
-        out.append(f"time to live: found {lasting.get('AttributeName', 'none') if on else 'none'}, expected on `{TTL}`")
+    if not on:
+        out.append(NEVER_EXPIRES)
+    elif lasting.get("AttributeName") != TTL:
+        out.append(f"time to live: found {lasting.get('AttributeName')}, expected on `{TTL}`")
     return out
 
 

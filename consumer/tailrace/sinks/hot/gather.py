@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -24,6 +24,7 @@ SUM_MAX: Final = 1e18  # with nine decimals, ten billion of them still have 38 d
 NUMBER_MAX, NUMBER_MIN = 9.9e125, 1e-130  # what DynamoDB holds
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 _TIME: Final = pa.timestamp("us")
+T = TypeVar("T")
 
 
 class Numbers(NamedTuple):
@@ -147,7 +148,11 @@ class Gathered:
     def numbers(self, name: str, *, summed: bool) -> Numbers:
         """Return a column's numbers; of those that are `summed` fewer can be held."""
         if (name, summed) not in self._numbers:
-            found = [_numbers(_numbered(batch, name), batch.num_rows, summed=summed) for batch in self.batches]
+            within = partial(_of_members, summed=summed)
+            found = [
+                inside(batch, name, within) or _numbers(column(batch, name), batch.num_rows, summed=summed)
+                for batch in self.batches
+            ]
             self._numbers[name, summed] = Numbers(
                 self._whole([one.ints for one in found], pa.int64()),
                 self._whole([one.floats for one in found], pa.float64()),
@@ -201,7 +206,7 @@ def column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return found
 
 
-def inside(batch: pa.RecordBatch, name: str, of: Callable[[list[Any]], pa.Array]) -> pa.Array | None:
+def inside(batch: pa.RecordBatch, name: str, of: Callable[[list[Any]], T]) -> T | None:
     """Return what stands inside a column of JSON text, by way of `of`; None where the name leads into no text."""
     first, *members = column_of(name).split(".")
     at = batch.schema.get_field_index(first)
@@ -220,18 +225,15 @@ def _member(text: str | None, members: Sequence[str]) -> Any:
     return found
 
 
-def _numbered(batch: pa.RecordBatch, name: str) -> pa.Array | None:
-    found = inside(batch, name, as_number)
-    return column(batch, name) if found is None else found
-
-
-def as_number(values: list[Any]) -> pa.Array:
-    """Return whole numbers, or floats; what is neither and not null is no number, and is told as such."""
-    if all(value is None or (type(value) is int and INT_MIN <= value <= INT_MAX) for value in values):
-        return pa.array(values, pa.int64())
+def _of_members(values: list[Any], *, summed: bool) -> Numbers:
+    """Return numbers value by value: what one is must not depend on those that came with it."""
+    ints = [one if type(one) is int and INT_MIN <= one <= INT_MAX else None for one in values]
     odd = float("nan")
-    numbers = [None if one is None else float(one) if type(one) in {int, float} else odd for one in values]
-    return pa.array(numbers, pa.float64())
+    rest = [
+        None if one is None or whole is not None else float(one) if type(one) in {int, float} else odd
+        for one, whole in zip(values, ints, strict=True)
+    ]
+    return Numbers(pa.array(ints, pa.int64()), *_floats(pa.array(rest, pa.float64()), summed=summed))
 
 
 def as_text(values: list[Any]) -> pa.Array:
@@ -266,9 +268,13 @@ def _ranking(keys: Sequence[pa.Array]) -> Ranking:
 
 
 def _text(found: pa.Array | None, rows: int) -> pa.Array:
-    if found is None or pa.types.is_nested(found.type):
+    if found is None or pa.types.is_nested(found.type) or _is_bytes(found.type):
         return pa.nulls(rows, pa.string())
     return pc.cast(found, pa.string())
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _numbers(found: pa.Array | None, rows: int, *, summed: bool) -> Numbers:
@@ -279,11 +285,15 @@ def _numbers(found: pa.Array | None, rows: int, *, summed: bool) -> Numbers:
         return Numbers(pc.cast(found, pa.int64()), floats, none)
     if not (pa.types.is_floating(found.type) or pa.types.is_decimal(found.type)):
         return Numbers(ints, floats, pc.cast(found.is_valid(), pa.int64()))
-    given = pc.cast(found, pa.float64(), safe=False)
+    return Numbers(ints, *_floats(pc.cast(found, pa.float64(), safe=False), summed=summed))
+
+
+def _floats(given: pa.Array, *, summed: bool) -> tuple[pa.Array, pa.Array]:
+    """Return those that can be held, and where there are others."""
     size = pc.abs(given)
     good = pc.less_equal(size, SUM_MAX if summed else NUMBER_MAX)  # not so of what is no number
     if not summed:
         good = pc.and_(good, pc.or_(pc.equal(size, 0), pc.greater_equal(size, NUMBER_MIN)))
     good = pc.and_(pc.fill_null(good, fill_value=False), given.is_valid())
     odd = pc.cast(pc.and_not(given.is_valid(), good), pa.int64())
-    return Numbers(ints, pc.if_else(good, given, pa.scalar(None, pa.float64())), odd)
+    return pc.if_else(good, given, pa.scalar(None, pa.float64())), odd

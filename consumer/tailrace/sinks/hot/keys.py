@@ -24,13 +24,17 @@ NOBODY: Final = "-"  # in place of a value that is not there, or is empty
 PART_BYTES_MAX: Final = 256  # six parts and their names stay below DynamoDB's 2,048 bytes of a key
 _ESCAPES: Final = str.maketrans({"%": "%25", "#": "%23"})
 _NAMES: Final[Mapping[str, str]] = {"tenant": "TENANT", "user_id": "USER", "event_type": "TYPE", "url_path": "PATH"}
+_SHORT: Final = {name: name.lower() for name in _NAMES.values()}
 
 
-@lru_cache(maxsize=65_536)
 def part(value: str | None) -> str:
     """Return a value as one part of a key."""
     if not value:
         return NOBODY
+    return _remembered(value) if len(value) <= PART_BYTES_MAX else _escaped(value)
+
+
+def _escaped(value: str) -> str:
     text = value.translate(_ESCAPES)
     if text == NOBODY:
         return "%2D"
@@ -39,6 +43,9 @@ def part(value: str | None) -> str:
     if len(text) * 4 > PART_BYTES_MAX and len(raw := text.encode()) > PART_BYTES_MAX:
         return f"~{blake2b(raw, digest_size=32).hexdigest()}"
     return text
+
+
+_remembered = lru_cache(maxsize=65_536)(_escaped)  # of short ones: a text may be as long as an event
 
 
 def spread(text: str, shards: int) -> int:
@@ -93,7 +100,7 @@ def alert_sk(name: str, window: str) -> str:
 def parsed(pk: str) -> dict[str, str]:
     """Return the names and values of an aggregate's partition, as far as they can be read back."""
     found = pk.split("#")
-    return {name.lower(): unescaped(value) for name, value in zip(found[::2], found[1::2], strict=False)}
+    return {_SHORT.get(name, name): unescaped(value) for name, value in zip(found[::2], found[1::2], strict=False)}
 
 
 def unescaped(text: str) -> str:

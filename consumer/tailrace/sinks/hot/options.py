@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ DAILY_TTL_DAYS: Final = 90.0
 TTL_DAYS_MAX: Final = 36_500
 LISTED_MAX: Final = 32  # aggregates, alerts, measures of one, attributes of a profile
 KEY_PARTS_MAX: Final = 6
-KEY_NAME_CHARS_MAX: Final = 64
+KEY_NAME_BYTES_MAX: Final = 64  # six of them with their values stay below DynamoDB's 2,048 bytes
 DAY_S: Final = 86_400
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -137,6 +137,31 @@ def fits(patterns: Collection[str]) -> Callable[[str], bool]:
     return lru_cache(maxsize=1024)(lambda name: whole.fullmatch(name) is not None)
 
 
+def strays(options: Options, columns: Collection[str], types: Collection[str]) -> Iterator[str]:
+    """Yield what is named that no table and no event type has: a slip, or not there yet.
+
+    `columns`: with `a.b` inside a struct; `a.` for text, which may have anything inside.
+    """
+    of_types = [("events", options.events), ("profile", tuple(options.profile))]
+    of_types += [(f"aggregate {one.name}: types", one.types) for one in options.aggregates]
+    for where, patterns in of_types:
+        for pattern in patterns:
+            if pattern != "*" and not any(map(fits([pattern]), types)):
+                yield f"{where}: found {_shown(pattern)}, expected the name of an event type with a schema"
+    of_columns = [(f"profile: {kind}", names) for kind, names in options.profile.items()]
+    for one in options.aggregates:
+        of_columns.append((f"aggregate {one.name}: key", one.key))
+        value = "value" if one.name == DAILY else f"aggregate {one.name}: of"
+        of_columns.append((value, tuple(measure.of for measure in one.measures if measure.of)))
+    for where, names in of_columns:
+        for name in names:
+            column = column_of(name)
+            first, dot, _ = column.partition(".")
+            if column not in columns and not (dot and f"{first}." in columns):
+                near = difflib.get_close_matches(name, columns, n=1)
+                yield f"{where}: no table has the column {name}" + (f" (did you mean {near[0]}?)" if near else "")
+
+
 def column_of(name: str) -> str:
     """Return the column that a short name stands for."""
     return ALIASES.get(name, name)
@@ -176,8 +201,8 @@ def _aggregate(where: str, one: Any, ttl_s: int) -> Aggregate:
     if not isinstance(key, list) or len(key) > KEY_PARTS_MAX:
         raise SettingsError(f"{where}: key: expected a list of at most {KEY_PARTS_MAX} columns, found {_shown(key)}")
     parts = tuple(_column(f"{where}: key", part) for part in key)
-    if any(len(part) > KEY_NAME_CHARS_MAX for part in parts):
-        raise SettingsError(f"{where}: key: expected names of at most {KEY_NAME_CHARS_MAX} characters")
+    if any(len(part.encode()) > KEY_NAME_BYTES_MAX for part in parts):
+        raise SettingsError(f"{where}: key: expected names of at most {KEY_NAME_BYTES_MAX} bytes")
     if len(set(map(column_of, parts))) < len(parts):
         raise SettingsError(f"{where}: key: a column stands there twice: {', '.join(parts)}")
     days = _days(where, "ttl_days", one.get("ttl_days", 0 if window == "all" else ttl_s / DAY_S))

@@ -74,8 +74,10 @@ def seen(rows: Gathered, options: Options) -> Iterator[Seen]:
 
 def _last(rows: Gathered, row: int, options: Options) -> Group:
     put: dict[str, Value] = {LAST: rows.times[row], LAST_TYPE: rows.types[row]}
-    if options.profile_ttl_s:
-        put[keys.TTL] = rows.when[row].as_py() // 1_000_000 + options.profile_ttl_s
+    if not options.profile_ttl_s:
+        return Group(rows.stamp(row), put, (keys.TTL,))  # it may have had one
+    when_s, arrived_s = (column[row].as_py() // 1_000_000 for column in (rows.when, rows.received))
+    put[keys.TTL] = max(when_s + options.profile_ttl_s, arrived_s)  # DynamoDB keeps what expired years ago
     return Group(rows.stamp(row), put)
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.ops import aws
 from tailrace.settings import Aws
+from tailrace.sinks.hot.crew import THREADS
 
 ID = "tailrace-alert-id"  # message attribute
 FIFO = ".fifo"
@@ -31,11 +32,10 @@ class Publisher:
         """Publish one message. Raises WorldError, WorldDenied."""
         _, _, service, region, account, name = arn.split(":", 5)
         try:
-            with self._lock:
-                client = self._client(service, region)
-                if service == "sqs" and arn not in self._urls:
-                    found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-                    self._urls[arn] = found["QueueUrl"]
+            client = self._client(service, region)
+            if service == "sqs" and arn not in self._urls:
+                found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+                self._urls[arn] = found["QueueUrl"]
             once = {"MessageGroupId": identity, "MessageDeduplicationId": identity} if name.endswith(FIFO) else {}
             noted = {ID: {"DataType": "String", "StringValue": identity}}
             if service == "sns":
@@ -43,13 +43,14 @@ class Publisher:
             elif service == "sqs":
                 client.send_message(QueueUrl=self._urls[arn], MessageBody=text, MessageAttributes=noted, **once)
             else:
-                stream = name.removeprefix("stream/")
-                client.put_record(StreamName=stream, PartitionKey=identity, Data=text.encode())
+                client.put_record(StreamARN=arn, PartitionKey=identity, Data=text.encode())
         except (ClientError, BotoCoreError) as error:
             aws.raise_world(error, f"publish an alert to {arn}")
 
     def _client(self, service: str, region: str) -> Any:
-        if (service, region) not in self._clients:
-            endpoint = self._endpoints[service]
-            self._clients[service, region] = aws.client(service, region=region, endpoint=endpoint, connections=2)
-        return self._clients[service, region]
+        with self._lock:  # held by no call: a service that is away holds up no other's alerts
+            if (service, region) not in self._clients:
+                endpoint = self._endpoints[service]
+                made = aws.client(service, region=region, endpoint=endpoint, connections=THREADS)
+                self._clients[service, region] = made
+            return self._clients[service, region]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,7 @@ from tailrace.sinks.hot.table import Key, Table
 from tailrace.sinks.hot.values import Item, Value
 
 AT_ONCE: Final = 100  # items that are asked for by key
+PAGE_MAX: Final = 1000  # events that are asked for at once
 
 
 class Event(NamedTuple):
@@ -87,12 +89,17 @@ class Reader:
         self._options = options
         self._now_s = now_s
 
+    @property
+    def today(self) -> str:
+        """The day of now, in UTC."""
+        return datetime.fromtimestamp(self._now_s, UTC).date().isoformat()
+
     def user(self, tenant: str, user: str, last: int = 20) -> User:
         """Return a user with so many of the newest events."""
         pk = keys.user_pk(tenant, user)
         found = self._table.get((pk, keys.PROFILE))
         profile = self._profile(found) if found is not None and self._lives(found) else None
-        listed = self._table.query(pk, "EVENT#", newest_first=True, page=last)
+        listed = self._table.query(pk, "EVENT#", newest_first=True, page=min(last, PAGE_MAX))
         events = [_event(item) for item in islice(filter(self._lives, listed), last)]
         daily = next((one for one in self._options.aggregates if one.name == DAILY), None)
         days = [] if daily is None else sorted(self._windows(daily, pk), key=lambda one: one.window, reverse=True)
@@ -119,8 +126,13 @@ class Reader:
             yield _event(item)
 
     def top(self, tenant: str, day: str, by: str = "event_count", most: int = 10) -> list[Window]:
-        """Return the users of a day that have most of a measure. Reads every user of that day."""
-        daily = next(one for one in self._options.aggregates if one.name == DAILY)
+        """Return the users of a day that have most of a measure. Reads every user of that day.
+
+        KeyError: days are not kept, or that measure of them is not.
+        """
+        daily = self._declared(DAILY)
+        if by not in (one.attribute for one in daily.measures):
+            raise KeyError(by)
         found = (
             window for shard in range(self._options.write_shards) for window in self._day(daily, tenant, day, shard)
         )
@@ -133,10 +145,11 @@ class Reader:
 
     def aggregate(self, name: str, values: list[str | None], window: str = "") -> list[Window]:
         """Return the windows of a key that begin with a text, in order. KeyError: there is no such aggregate."""
-        aggregate = next((one for one in self._options.aggregates if one.name == name), None)
-        if aggregate is None:
-            raise KeyError(name)
+        aggregate = self._declared(name)
         return list(self._windows(aggregate, keys.aggregate_pk(aggregate.key, values), window))
+
+    def _declared(self, name: str) -> Aggregate:
+        return {one.name: one for one in self._options.aggregates}[name]
 
     def _windows(self, aggregate: Aggregate, pk: str, window: str = "") -> Iterator[Window]:
         prefix = keys.aggregate_prefix(aggregate.name)
@@ -187,5 +200,5 @@ def _event(item: Item) -> Event:
 
 def _alerted(item: Item) -> Alerted:
     _, name, window = str(item[keys.SK]).split("#")
-    message: dict[str, Any] = orjson.loads(str(item["message"]))
+    message: dict[str, Any] = json.loads(str(item["message"]))  # its value may be beyond 64 bits
     return Alerted(str(item["id"]), name, window, str(item[alerts.STATE]), message)

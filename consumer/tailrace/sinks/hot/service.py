@@ -7,8 +7,10 @@ It speaks plain HTTP: what ends TLS stands before it, or it is reached on the ma
 from __future__ import annotations
 
 import hmac
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from threading import BoundedSemaphore, Thread
@@ -20,6 +22,7 @@ from tailrace.ops import logs
 from tailrace.sinks.hot.read import Reader, dumped
 
 AT_ONCE: Final = 16  # answers that are looked up
+CONNECTIONS: Final = 128
 LAST, LAST_MAX = 20, 1000
 MOST, MOST_MAX = 10, 1000
 TIMEOUT_S: Final = 20.0  # for a request to come whole
@@ -40,7 +43,10 @@ class Answer(NamedTuple):
 
 def answer(reader: Reader, target: str) -> Answer:
     """Return what a path asks for. Raises Wrong, WorldError, WorldDenied."""
-    asked = urlsplit(target)
+    try:
+        asked = urlsplit(target)
+    except ValueError:
+        raise Wrong("found no address that can be read") from None
     parts = [unquote(part) for part in asked.path.split("/")[1:]]
     query = dict(parse_qsl(asked.query, keep_blank_values=True))
     match parts:
@@ -55,10 +61,15 @@ def answer(reader: Reader, target: str) -> Answer:
             return Answer(200, {"events": [one._asdict() for one in events]})
         case ["v1", "hot", "top", tenant] if tenant:
             _known(query, "day", "by", "most")
-            by = query.get("by", _SUMS[0])
+            by, day, most = query.get("by", _SUMS[0]), _day(query, reader.today), _number(query, "most", MOST, MOST_MAX)
             if by not in _SUMS:
                 raise Wrong(f"by: found {by!r}, expected one of {', '.join(_SUMS)}")
-            top = reader.top(tenant, _day(query), by, _number(query, "most", MOST, MOST_MAX))
+            try:
+                top = reader.top(tenant, day, by, most)
+            except KeyError:
+                raise Wrong(
+                    f"by: {by} is not kept: the route's options need `daily`, and `value` for total_value"
+                ) from None
             return Answer(200, {"users": [{**one.key, **one.values} for one in top]})
     return Answer(404, {"error": "expected /v1/hot/user/<tenant>/<user>, .../type/<tenant>/<type> or .../top/<tenant>"})
 
@@ -76,11 +87,36 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int
     return int(text)
 
 
-def _day(query: Mapping[str, str]) -> str:
+def _day(query: Mapping[str, str], today: str) -> str:
     try:
-        return date.fromisoformat(query.get("day", "")).isoformat()
+        return date.fromisoformat(query.get("day", today)).isoformat()
     except ValueError:
-        raise Wrong(f"day: found {query.get('day', '')!r}, expected a day in UTC, like 2026-01-31") from None
+        raise Wrong(f"day: found {query['day']!r}, expected a day in UTC, like 2026-01-31") from None
+
+
+class _Server(ThreadingHTTPServer):
+    """Threads for so many connections and no more; who comes then is turned away unheard."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open = BoundedSemaphore(CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._open.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.info("a client went away", error=str(sys.exception()))
 
 
 class Service:
@@ -103,9 +139,10 @@ class Service:
                     self._send(Answer(503, {"error": "too many requests at once"}))
                 else:
                     try:
-                        self._send(_answered(reader(), self.path))
+                        found = _answered(reader(), self.path)
                     finally:
                         room.release()
+                    self._send(found)  # who reads it slowly holds up nobody
 
             def _send(self, one: Answer) -> None:
                 body = dumped(one.body).encode()
@@ -116,11 +153,14 @@ class Service:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+                """Say what the base class refuses, another method or a broken request, as all else is said."""
+                self._send(Answer(code, {"error": message or explain or HTTPStatus(code).phrase}))
+
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
                 """Say nothing: paths name persons."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), Handler)
         self.port = int(self._server.server_address[1])
 
     def run(self) -> None:
@@ -146,3 +186,6 @@ def _answered(reader: Reader, target: str) -> Answer:
     except (WorldError, WorldDenied) as error:
         log.warning("the table could not be asked", error=str(error))
         return Answer(503, {"error": "the table could not be asked"})
+    except Exception:
+        log.exception("a request failed")
+        return Answer(500, {"error": "the request failed; the log says why"})

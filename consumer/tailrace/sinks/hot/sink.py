@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain as chained
-from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
@@ -31,6 +30,7 @@ from tailrace.sinks.hot.table import Table
 from tailrace.sinks.hot.values import Item
 
 PUTS_MAX: Final = 25  # items of one BatchWriteItem
+PUT_CHARS_MAX: Final = 1_200_000  # of their bodies: one character may be 12 bytes on its way, and 16 MB may go at once
 
 
 def sink(destination: Destination, around: Around) -> HotSink:
@@ -207,5 +207,14 @@ class HotFilling:
 
 
 def _batched(items: Iterator[Item]) -> Iterator[Sequence[Item]]:
-    while part := list(islice(items, PUTS_MAX)):
+    part: list[Item] = []
+    left = PUT_CHARS_MAX
+    for item in items:
+        chars = len(str(item.get("body", "")))
+        if part and (len(part) == PUTS_MAX or chars > left):
+            yield part
+            part, left = [], PUT_CHARS_MAX
+        part.append(item)
+        left -= chars
+    if part:
         yield part

@@ -20,7 +20,7 @@ from tailrace.nouns import Identity, Rows, Table
 from tailrace.settings import MIB, Lake
 from tailrace.sinks.lake.folder import Folder, file_of
 from tailrace.sinks.lake.formats import Format
-from tailrace.sinks.lake.layout import Layout, split, table_of
+from tailrace.sinks.lake.layout import Layout, folders, split, table_of
 from tailrace.sinks.lake.spool import Budget
 
 WAITING_BYTES_MAX = 32 * MIB  # a filling and the one before it, which is being stored, fit in one child
@@ -81,7 +81,7 @@ class LakeFilling:
         new = {
             folder: part.table.name
             for part in rows
-            for folder, _ in split(part, self._sink.layout)
+            for folder in folders(part, self._sink.layout)
             if folder not in self._folders
         }
         return sum(len(self._sink.form.suffixes(table)) for table in new.values())

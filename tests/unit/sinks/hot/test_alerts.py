@@ -8,12 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
+from support.hot_rows import START_S, TOPIC, Published, Tier, options, row, rows_of
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.sinks.hot import keys
-from tailrace.sinks.hot.alerts import SWEEP_S, pending
-from tailrace.sinks.hot.options import Options
+from tailrace.sinks.hot.alerts import AWAY_S, OUTLIVES_S, SLOW_S, SWEEP_S, SWEPT_MAX, pending
+from tailrace.sinks.hot.options import DAY_S, Options
+from tailrace.sinks.hot.read import Reader
 
 ANN = keys.user_pk("north", "ann")
 ITEM = (ANN, "ALERT#busy#2026-01-31")
@@ -128,7 +129,7 @@ def test_a_topic_that_is_away_stops_nothing_and_hears_of_it_later_from_any_shard
     time.now_s += SWEEP_S + 1
     other.deliver(2, [])
     assert len(publish.messages) == 1
-    assert (pending(table), table.items[ITEM]["state"]) == ([], "sent")
+    assert (list(pending(table)), table.items[ITEM]["state"]) == ([], "sent")
 
 
 def test_to_look_for_pending_alerts_costs_one_query_a_minute() -> None:
@@ -159,8 +160,89 @@ def test_a_window_that_was_told_of_is_not_looked_at_again() -> None:
     assert (table.writes - writes, table.refused - refused) == (3, 0)  # event, profile, day
 
 
-def test_an_alert_ends_with_its_window() -> None:
-    table = MemoryTable()
-    Tier(table, watched(), publish=Published()).deliver(1, some(0, 3))
-    day = next(item for (_, sk), item in table.items.items() if sk.startswith("AGGREGATE#DAILY"))
-    assert table.items[ITEM]["ttl"] == day["ttl"]
+def test_an_alert_outlives_its_window_and_does_not_expire_before_it_is_told() -> None:
+    table, publish, time = MemoryTable(), Published(), Time()
+    time.now_s = START_S + 400 * DAY_S  # the day's sums have expired
+    publish.trouble = WorldError("away")
+    Tier(table, watched(), publish=publish, clock=time).deliver(1, some(0, 3))
+    assert keys.TTL not in table.items[ITEM]
+    publish.trouble = None
+    time.now_s += SWEEP_S + 1
+    Tier(table, watched(), shard=1, publish=publish, clock=time).deliver(1, [])
+    assert len(publish.messages) == 1
+    assert table.items[ITEM][keys.TTL] == int(time.now_s) + OUTLIVES_S
+
+
+def test_an_alert_of_a_window_that_is_over_is_told_once_though_its_sums_linger() -> None:
+    table, publish, time = MemoryTable(), Published(), Time()
+    time.now_s = START_S
+    Tier(table, watched(daily_ttl_days=1), publish=publish, clock=time).deliver(1, some(0, 3))
+    time.now_s = START_S + 5 * DAY_S
+    if int(table.items[ITEM][keys.TTL]) <= time.now_s:  # DynamoDB may delete it, and the sums later
+        del table.items[ITEM]
+    Tier(table, watched(daily_ttl_days=1), publish=publish, clock=time).deliver(2, some(3, 1))
+    assert len(publish.messages) == 1
+
+
+def test_a_sum_beyond_64_bits_is_told_exactly() -> None:
+    table, publish = MemoryTable(), Published()
+    tier = Tier(table, watched(5, "total_value", value="whole"), publish=publish)
+    tier.deliver(1, rows_of([row(n, whole=2**63 - 1) for n in range(4)], {"whole": pa.int64()}))
+    ((_, _, text),) = publish.messages
+    assert json.loads(text)["value"] == 4 * (2**63 - 1)
+    (fired,) = Reader(table, watched(), START_S).alerts(ANN)
+    assert fired.message["value"] == 4 * (2**63 - 1)
+
+
+def test_shards_that_look_together_tell_a_pending_alert_once() -> None:
+    table, publish, time = MemoryTable(), Published(), Time()
+    publish.trouble = WorldError("away")
+    Tier(table, watched(), publish=publish, clock=time).deliver(1, some(0, 3))
+    publish.trouble = None
+    time.now_s += SWEEP_S + 1
+    other = Tier(table, watched(), shard=2, publish=publish, clock=time)
+
+    def meanwhile(arn: str, identity: str, text: str) -> None:
+        publish(arn, identity, text)
+        other.deliver(1, [])
+
+    Tier(table, watched(), shard=1, publish=meanwhile, clock=time).deliver(1, [])
+    assert len(publish.messages) == 1
+    assert list(pending(table)) == []
+
+
+def test_alerts_that_cannot_be_told_hold_up_no_others() -> None:
+    table, publish, time = MemoryTable(), Published(), Time()
+    first = Tier(table, watched(), publish=publish, clock=time)
+    publish.trouble = WorldDenied("no such topic")
+    first.deliver(1, rows_of([row(n, user_id=f"user-{n // 3}") for n in range(3 * (SWEPT_MAX + 20))]))
+    time.now_s += 1
+    first.deliver(2, some(0, 3, user_id="zoe"))
+
+    def of_zoe(_arn: str, _identity: str, text: str) -> None:
+        if "zoe" not in text:
+            raise WorldDenied("no such topic")
+        publish.messages.append(("", "", text))
+
+    other = Tier(table, watched(), shard=1, publish=of_zoe, clock=time)
+    for chain in (1, 2):
+        time.now_s += SWEEP_S + 1
+        other.deliver(chain, [])
+    assert len(publish.messages) == 1
+    assert len(Reader(table, watched(), 0).pending()) == SWEPT_MAX + 20
+
+
+def test_a_topic_that_is_slow_to_fail_is_left_alone_for_a_while() -> None:
+    table, time, tried = MemoryTable(), Time(), []
+
+    def slow(_arn: str, identity: str, _text: str) -> None:
+        tried.append(identity)
+        time.now_s += SLOW_S
+        raise WorldError("timed out")
+
+    tier = Tier(table, watched(), publish=slow, clock=time)
+    tier.deliver(1, rows_of([row(n, user_id=f"user-{n % 10}") for n in range(30)]))
+    assert (len(tried), len(list(pending(table)))) == (1, 10)
+    time.now_s += AWAY_S + SWEEP_S
+    Tier(table, watched(), shard=1, publish=Published(), clock=time).deliver(1, [])
+    assert list(pending(table)) == []

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
-from support.hot_table import REGION, hot_tables
+from support.hot_rows import Tier, options, row, rows_of
+from support.hot_table import FOREVER, REGION, hot_tables
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import Destination
 from tailrace.ops import aws
 from tailrace.settings import Aws, Settings
 from tailrace.sinks.destinations import look
+from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.dynamodb import DynamoTable
+from tailrace.sinks.hot.events import ITEM_BYTES_MAX
 from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.table import Clause, Table, Update
-from tailrace.sinks.hot.values import Item, Value
+from tailrace.sinks.hot.values import Item, Value, size
 
 Make = Callable[[], DynamoTable]
 KEY = ("P", "S")
@@ -96,6 +100,21 @@ def test_events_are_put_and_read_by_key_by_prefix_and_by_index(table: Table) -> 
     assert [one[GSI_SK] for one in listed] == [f"{n:02}" for n in reversed(range(20))]
     assert all("body" not in one for one in listed)
     assert table.get_all([("P", "EVENT#03"), ("P", "EVENT#99")]) == {("P", "EVENT#03"): items[3]}
+
+
+def test_the_largest_puts_and_the_largest_item_are_taken(made: Make) -> None:
+    table = made()
+    tier = Tier(table, options(**FOREVER, daily=False, profiles=False))
+    for most in ("\U0001f642" * 101_000, "é" * 202_000, '"' * 202_000, "x" * 404_000):
+        rows = [row(n, text=most) for n in range(30)]
+        tier.deliver(1, rows_of(rows, {"text": pa.string()}))
+    for more in range(40):
+        rows = [row(100 + more, text="x" * (ITEM_BYTES_MAX - 700 + 15 * more))]
+        tier.deliver(1, rows_of(rows, {"text": pa.string()}))
+    found = list(table.query(keys.user_pk("north", "ann"), "EVENT#"))
+    assert len(found) == 70
+    sizes = [size(one) for one in found if "oversize" not in one]
+    assert ITEM_BYTES_MAX - 15 < max(sizes) <= ITEM_BYTES_MAX
 
 
 def test_more_than_a_hundred_items_are_read_by_key(made: Make) -> None:

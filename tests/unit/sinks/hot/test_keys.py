@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,15 @@ def test_a_part_that_is_too_long_is_its_hash() -> None:
     assert keys.part("~" + "0" * 64) != "~" + "0" * 64
 
 
+def test_long_texts_are_not_remembered() -> None:
+    tracemalloc.start()
+    for n in range(200):
+        keys.part(f"{n}" * 100_000)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 2**20
+
+
 def test_the_longest_keys_fit() -> None:
     longest = ["🙂" * 64] * 6
     pk = keys.aggregate_pk([f"{'c' * 62}.{n}" for n in range(6)], longest)
@@ -52,6 +63,6 @@ def test_the_longest_keys_fit() -> None:
 def test_an_aggregates_key_is_a_users_where_it_is_tenant_and_user() -> None:
     assert keys.aggregate_pk(["tenant", "user"], ["t", "u"]) == keys.user_pk("t", "u")
     assert keys.aggregate_pk([], []) == "ALL"
-    pk = keys.aggregate_pk(["tenant", "path", "plan"], ["a#b", None, "x"])
-    assert pk == "TENANT#a%23b#PATH#-#plan#x"
-    assert keys.parsed(pk) == {"tenant": "a#b", "path": "", "plan": "x"}
+    pk = keys.aggregate_pk(["tenant", "path", "Plan"], ["a#b", None, "x"])
+    assert pk == "TENANT#a%23b#PATH#-#Plan#x"
+    assert keys.parsed(pk) == {"tenant": "a#b", "path": "", "Plan": "x"}

@@ -69,6 +69,7 @@ def test_what_is_said_is_understood() -> None:
         ({"aggregates": [{**PER_TYPE, "window": []}]}, "window: expected one of minute, hour, day, all, found []"),
         ({"aggregates": [{**PER_TYPE, "key": ["user", "user_id"]}]}, "key: a column stands there twice: user, user_id"),
         ({"aggregates": [{**PER_TYPE, "key": [f"{'a' * 40}.{'b' * 40}"]}]}, "key: expected names of at most 64"),
+        ({"aggregates": [{**PER_TYPE, "key": ["é" * 33]}]}, "key: expected names of at most 64 bytes"),
         ({"aggregates": [{**PER_TYPE, "key": [1]}]}, "key: expected the name of a column, a.b inside one, found 1"),
         ({"aggregates": [{**PER_TYPE, "measures": {}}]}, "measures: expected an object of 1 to 32, found {}"),
         ({"aggregates": [{**PER_TYPE, "measures": {"ttl": {"op": "count"}}}]}, "expected an attribute's name"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
 from typing import Any
 
 import pytest
@@ -80,6 +82,39 @@ def test_to_a_stream(url: str) -> None:
     start = kinesis.get_shard_iterator(StreamName="alerts", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     (record,) = kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]
     assert (record["PartitionKey"], record["Data"]) == ("id-1", b'{"a":1}')
+
+
+class Hanging:
+    """Two services, one of which does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.free, self.told = Event(), Event(), list[str]()
+
+    def get_queue_url(self, **_: str) -> Any:
+        self.asked.set()
+        assert self.free.wait(10)
+        return {"QueueUrl": "queue"}
+
+    def send_message(self, **given: Any) -> None:
+        self.told.append(given["MessageBody"])
+
+    def publish(self, **given: Any) -> None:
+        self.told.append(given["Message"])
+
+
+def test_a_service_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Hanging()
+    monkeypatch.setattr(aws, "client", lambda *_, **__: both)
+    publish = publisher("http://127.0.0.1:9")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(publish, f"arn:aws:sqs:{REGION}:{ACCOUNT}:alerts", "1", "first")
+        assert both.asked.wait(10)
+        second = pool.submit(publish, f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts", "2", "second")
+        done, _ = wait([second], 5)
+        both.free.set()
+        first.result(10)
+    assert done
+    assert both.told == ["second", "first"]
 
 
 def test_what_is_not_there_is_said(url: str) -> None:

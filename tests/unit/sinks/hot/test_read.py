@@ -111,6 +111,10 @@ def test_the_days_top_users(table: MemoryTable) -> None:
     assert [one.key["user"] for one in reader.top("north", "2026-01-31", "total_value", most=1)] == ["ann"]
     assert reader.top("north", "2026-02-01") == []
     assert [one.key["user"] for one in reader.top("so#uth", "2026-01-31")] == ["a#b"]
+    with pytest.raises(KeyError):
+        reader.top("north", "2026-01-31", "worth")
+    with pytest.raises(KeyError):
+        Reader(table, options(daily=False), NOW_S).top("north", "2026-01-31")
 
 
 def test_windows_of_an_aggregate_over_all_shards(table: MemoryTable) -> None:
@@ -133,7 +137,8 @@ def test_what_has_expired_is_gone_though_it_is_there(table: MemoryTable) -> None
     days_over = Reader(table, OPTIONS, START_S + 3 * 86_400)
     assert (days_over.user("north", "ann").days, days_over.top("north", "2026-01-31")) == ([], [])
     assert days_over.user("north", "ann").profile is not None  # profiles stay
-    assert days_over.alerts(keys.user_pk("north", "ann")) == []
+    alert = table.items[keys.user_pk("north", "ann"), "ALERT#many#2026-01-31"]
+    assert Reader(table, OPTIONS, int(alert[keys.TTL])).alerts(keys.user_pk("north", "ann")) == []
 
 
 def test_alerts_that_fired(table: MemoryTable) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.destinations import Around, check, sink_of
 from tailrace.sinks.hot import deltas, keys
+from tailrace.sinks.hot.values import Item
 
 ANN = keys.user_pk("north", "ann")
 
@@ -124,6 +125,45 @@ def test_a_profile_takes_what_an_event_type_sets_and_leaves_what_others_say() ->
     assert "model" not in item  # too long
     assert "note" not in item  # the newest event has none
     assert item["ttl"] == START_S + 9 + 86_400
+
+
+def test_a_profile_that_is_to_stay_does_not_expire_by_what_an_earlier_setting_said() -> None:
+    table = MemoryTable()
+    Tier(table, options(profile_ttl_days=1)).deliver(1, rows_of([row(1)]))
+    assert keys.TTL in table.items[ANN, keys.PROFILE]
+    Tier(table, options()).deliver(2, rows_of([row(2)]))
+    assert keys.TTL not in table.items[ANN, keys.PROFILE]
+
+
+def test_what_is_of_long_ago_expires_as_it_comes() -> None:
+    table = MemoryTable()  # DynamoDB deletes nothing that expired more than five years ago
+    Tier(table, options(profile_ttl_days=1)).deliver(1, rows_of([row(7, event_time=datetime(1970, 1, 1, tzinfo=UTC))]))
+    expires = {sk.partition("#")[0]: item[keys.TTL] for (_, sk), item in table.items.items()}
+    assert expires == {"EVENT": START_S + 7 + 7 * 86_400, "PROFILE": START_S + 7, "AGGREGATE": START_S + 7}
+
+
+def test_large_events_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, puts = MemoryTable(), list[int]()
+
+    def counted(items: Sequence[Item]) -> Sequence[Item]:
+        puts.append(len(items))
+        return MemoryTable.put(table, items)
+
+    monkeypatch.setattr(table, "put", counted)
+    rows = [row(n, text="\U0001f642" * 90_000) for n in range(30)] + [row(n) for n in range(30, 60)]
+    Tier(table, options()).deliver(1, rows_of(rows, {"text": pa.string()}))
+    assert puts == [13, 13, 25, 9]
+    assert len(events(table)) == 60
+
+
+def test_a_column_of_bytes_is_no_key_and_no_number() -> None:
+    table = MemoryTable()
+    measures = {"n": {"op": "count"}, "total": {"op": "sum", "of": "raw"}}
+    given = options(aggregates=[{"name": "raw", "key": ["raw"], "window": "all", "measures": measures}], daily=False)
+    Tier(table, given).deliver(1, rows_of([row(1, raw=b"\xff"), row(2, raw=b"a")], {"raw": pa.binary()}))
+    assert [(pk, item["n"], item["left_out"]) for (pk, sk), item in table.items.items() if "AGGREGATE" in sk] == [
+        ("raw#-", 2, 2)
+    ]
 
 
 def test_what_the_table_gives_back_is_given_again() -> None:
