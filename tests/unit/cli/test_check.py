@@ -212,7 +212,7 @@ def test_what_a_hot_route_names_that_no_schema_has_is_noted(schemas: Schemas) ->
     table = {"destination_arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/hot", "enabled_events": ["*"]}
     route = {"destination_name": "hot", **table, "options": options}
     *noted, _ = schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps([lake, route])})
-    assert [line.removeprefix("note: [routes] json hot: options: ") for line in noted] == [
+    assert [line.removeprefix("note: [routes] json route hot: options: ") for line in noted] == [
         "events: found 'klick', expected the name of an event type with a schema",
         "aggregate sums: types: found 'pages', expected the name of an event type with a schema",
         "profile: page: no table has the column tt (did you mean t?)",
