@@ -126,7 +126,7 @@ def _edition(settings: Settings, files: _Sound, report: Report) -> Edition | Non
                 continue
             where, _, message = str(error).partition(": ")
             kind = "schema" if where.startswith(origin) else "settings"
-            if isinstance(error, RouteError) or where == settings.routes.path:
+            if isinstance(error, RouteError):
                 report.findings.append(Finding("route", where, message))
                 settings = msgspec.structs.replace(settings, routes=Routes())
                 continue

@@ -338,4 +338,5 @@ def test_a_name_that_is_no_text_is_a_finding(schemas: Schemas) -> None:
 def test_a_file_of_routes_that_is_not_there_hides_no_schema(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", {"type": 7})
     lines = schemas.check(status=1, environ={"TAILRACE_ROUTES_PATH": "nowhere.json"})
-    assert [line.split()[0] for line in lines] == ["nowhere.json", "page/1-0-0.json", "1"]
+    assert [line.split()[0] for line in lines] == ["[routes]", "page/1-0-0.json", "1"]
+    assert lines[0].split(maxsplit=2)[:2] == ["[routes]", "path"]
