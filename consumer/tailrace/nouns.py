@@ -16,6 +16,7 @@ import pyarrow as pa
 
 SEQUENCE_DIGITS = 64
 SUB_DIGITS = 10
+SUB_MAX: Final = 10**SUB_DIGITS - 1
 START = ""  # the mark before every record
 LAKE: Final = "lake"  # the lane that stores all: rejects too
 
@@ -34,6 +35,9 @@ def unmark(text: str) -> tuple[str, int]:
 def told(text: str) -> str:
     """Return a mark as a person reads it: `<sequence>/<sub>`."""
     return "/".join(map(str, unmark(text))) if "." in text else text or "the start"
+
+
+END: Final = mark("9" * SEQUENCE_DIGITS, 0)  # the mark after every record
 
 
 class Reason(NamedTuple):

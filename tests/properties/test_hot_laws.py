@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +14,11 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.hot_rows import Tier, options, row, rows_of
+from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
 from support.memory_table import MemoryTable
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.aggregates import together
-from tailrace.sinks.hot.read import Reader
+from tailrace.sinks.hot.read import Reader, dumped
 from tailrace.sinks.hot.values import EXACT
 
 OPTIONS = options(
@@ -242,3 +242,55 @@ def age(one: dict[str, Any]) -> tuple[Any, ...]:
 
 def iso(time: Any) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+HOSTILE = st.text(max_size=20) | st.text(alphabet="#%~-é🙂\x00", max_size=5).map(lambda text: text * 600)
+WATCHED = options(
+    value="price",
+    profile={"view": ["label", "price"]},
+    aggregates=[
+        {
+            "name": "all",
+            "key": ["tenant", "user", "path", "type", "label", "price"],
+            "window": "minute",
+            "measures": {"latest": {"op": "last", "of": "label"}, "most": {"op": "max", "of": "price"}},
+        }
+    ],
+    alerts=[
+        {"name": "sum", "aggregate": "DAILY", "measure": "total_value", "threshold": -1e15, "publish": TOPIC},
+        {"name": "most", "aggregate": "all", "measure": "most", "threshold": -1e15, "publish": TOPIC},
+    ],
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "tenant": HOSTILE,
+                "user_id": st.none() | HOSTILE,
+                "url_path": st.none() | HOSTILE,
+                "event_type": st.just("view") | HOSTILE.filter(bool),
+                "label": st.none() | HOSTILE,
+                "price": st.floats() | st.integers(-(2**63), 2**63 - 1).map(float),
+                "event_time": st.datetimes(timezones=st.just(UTC)),
+            }
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_no_row_ends_a_plan_and_each_is_an_item_that_is_read(drawn: list[dict[str, Any]]) -> None:
+    rows = [row(number, **one) for number, one in enumerate(drawn)]
+    table = MemoryTable()
+    Tier(table, WATCHED, publish=Published()).deliver(1, rows_of(rows, COLUMNS))
+    reader = Reader(table, WATCHED, 0)
+    for one in rows:
+        found = {event.row_id for event in reader.newest(one["tenant"], one["event_type"])}
+        assert one["row_id"] in found
+        if one["user_id"]:
+            user = reader.user(one["tenant"], one["user_id"])
+            assert user.profile is not None
+            assert one["row_id"] in {event.row_id for event in user.events}
+    assert json.loads(dumped(reader.pending())) == []

@@ -63,7 +63,7 @@ COMMANDS = (
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
     Command("hot", "look", "Make or check the hot table; read a user, a type, or the day's top users."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
-    Command("redrive", "mend", "Mend what was rejected and send it again."),
+    Command("redrive", "mend", "Mend what was rejected and send it again (dead letters: `tailrace dead`)."),
     Command("dead", "mend", "List what could not be forwarded, and send it to its destination once more."),
     Command("backup-dlq", "mend", "Write the messages of a queue to a file of JSON lines."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),

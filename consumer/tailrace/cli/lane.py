@@ -22,13 +22,12 @@ from tailrace.commit.committed import Shard, epoch_of, lanes_of
 from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import ledger_of
 from tailrace.commit.switches import Skip, Switch, Switches
-from tailrace.nouns import LAKE, START, mark, told
+from tailrace.nouns import END, LAKE, START, SUB_MAX, mark, told
 from tailrace.settings import Settings, SettingsError
 
 NAME = "lane"
 HELP = "List destinations, pause and resume them, or have them leave records out."
 GROUP = "mend"
-SUB_MAX: Final = 9_999_999_999
 HISTORY_SHOWN: Final = 20
 WHY_CHARS_MAX: Final = 300  # all of it stands in one item of the ledger, which every child reads every few seconds
 SHARDS_NAMED_MAX: Final = 3
@@ -227,8 +226,8 @@ def _marks(hand: _Hand) -> dict[str, str]:
 def _upto(args: argparse.Namespace) -> Callable[[str], str]:
     """Return what tells a shard's mark."""
     if args.upto == "now":
-        return lambda _shard: mark("9" * 60, 0)
-    if args.upto.isdecimal():
+        return lambda _shard: END
+    if args.upto.isascii() and args.upto.isdigit():
         if args.shard is None:
             raise SettingsError("--upto: found a sequence number, expected --shard with it: it means nothing elsewhere")
         return lambda _shard: mark(args.upto, SUB_MAX)

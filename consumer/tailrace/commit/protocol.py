@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from tailrace.commit import rules
 from tailrace.commit.plan import Item, Plan, Since
 from tailrace.commit.rules import Already, Next, Refused, Verdict
-from tailrace.nouns import START
+from tailrace.nouns import START, told
 
 UNREAD = -1
 
@@ -106,8 +106,8 @@ def cut(owner: Owner, draft: Plan) -> Owner:
     if opened.covers(draft) or item.waived == opened.chain:
         return _judged(owner._replace(step="take_over", plan=plan))
     why = (
-        f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} to {opened.last};"
-        f" a replay brought {draft.records} to {draft.last}"
+        f"chain {opened.chain} planned {opened.records} records after {told(opened.after)} to {told(opened.last)};"
+        f" a replay brought {draft.records} to {told(draft.last)}"
     )
     return _judged(owner._replace(step="stop", why=why))
 

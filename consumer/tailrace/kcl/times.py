@@ -9,12 +9,10 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.ports import WorldError
-from tailrace.nouns import mark
+from tailrace.nouns import END, SUB_MAX, mark
 from tailrace.ops import aws
 from tailrace.settings import Settings
 
-END: Final = mark("9" * 60, 0)  # after every record
-SUB_MAX: Final = 9_999_999_999
 READS_MAX: Final = 1000  # an answer may be empty and yet not the last
 
 

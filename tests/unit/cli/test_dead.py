@@ -23,6 +23,7 @@ from tailrace.cli.dead import Work
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
+from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import Destination, Identity
 from tailrace.sinks.forward import dead
 from tailrace.sinks.forward.messages import Message
@@ -113,6 +114,14 @@ def test_a_destination_that_takes_nothing_ends_the_run(tmp_path: Path, monkeypat
     work = bench.work()
     assert (work.counts["found"], work.errors.total()) == (4, 4)
     assert bench.clock.at == pytest.approx(60.0)
+
+
+def test_an_object_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bury(bench.place, positions(2))
+    (tmp_path / "_dead" / "epoch" / "there" / "z.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(WorldDenied, match=r"^_dead/epoch/there/z\.jsonl: holds what is no dead letter"):
+        bench.work()
 
 
 @pytest.fixture(scope="module")

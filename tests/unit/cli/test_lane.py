@@ -16,7 +16,7 @@ from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Counts, Item, app_key
 from tailrace.commit.switches import Skip, Switch
 from tailrace.kcl import times
-from tailrace.nouns import LAKE, Identity, mark
+from tailrace.nouns import END, LAKE, SUB_MAX, Identity, mark
 from tailrace.settings import Settings, SettingsError, Stream
 
 Told = pytest.CaptureFixture[str]
@@ -96,7 +96,7 @@ def test_an_application_that_never_started_has_no_lanes(world: World, capsys: To
     ("arguments", "skips"),
     [
         (["--upto", "now"], {"s0": mark("9", 0)}),
-        (["--upto", "7", "--shard", "s0"], {"s0": mark("7", times.SUB_MAX)}),
+        (["--upto", "7", "--shard", "s0"], {"s0": mark("7", SUB_MAX)}),
         (["--upto", "999", "--shard", "s0"], {"s0": mark("9", 0)}),
         (["--upto", "now", "--shard", "s1"], {}),
         (["--upto", "5", "--shard", "s1"], {}),
@@ -139,6 +139,10 @@ def test_a_reason_is_a_line_and_no_book(world: World, capsys: Told) -> None:
     ("arguments", "why"),
     [
         (["--upto", "7"], "--upto: found a sequence number, expected --shard"),
+        (
+            ["--upto", "\N{ARABIC-INDIC DIGIT SEVEN}", "--shard", "s0"],
+            "--upto: found \N{ARABIC-INDIC DIGIT SEVEN}, expected",
+        ),
         (["--upto", "yesterday"], "--upto: found yesterday, expected now"),
         (["--upto", "2026-01-31T00:00:00"], "--upto: found 2026-01-31T00:00:00, expected now"),
         (["--upto", "now", "--shard", "s9"], "--shard: found s9, expected one of: s0, s1"),
@@ -156,7 +160,7 @@ def test_a_time_is_asked_of_the_stream(world: World, monkeypatch: pytest.MonkeyP
 
     def before(_settings: Settings, at: datetime) -> Any:
         asked.append(at)
-        return lambda shard: mark("6", 3) if shard == "s0" else times.END
+        return lambda shard: mark("6", 3) if shard == "s0" else END
 
     monkeypatch.setattr(times, "before", before)
     assert ask("skip", "hot", "--upto", "2026-01-31T00:00:00Z", "--why", "w") == 0

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from tailrace.commit.ports import WorldError
 from tailrace.kcl import times
-from tailrace.nouns import mark
+from tailrace.nouns import END, SUB_MAX, mark
 from tailrace.ops import aws
 from tailrace.settings import Settings
 
@@ -46,13 +46,13 @@ def answer(*sequences: str, behind: int = 0, following: str | None = "1") -> dic
 
 def test_it_ends_before_the_first_record_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     kinesis = Kinesis(answer(behind=5), answer("800", behind=5))
-    assert found(monkeypatch, kinesis) == mark("799", times.SUB_MAX) < mark("800", 0)
+    assert found(monkeypatch, kinesis) == mark("799", SUB_MAX) < mark("800", 0)
     assert kinesis.asked[0]["Timestamp"] == AT
 
 
 @pytest.mark.parametrize("last", [answer(), answer(behind=5, following=None)])
 def test_with_no_record_since_it_is_all(monkeypatch: pytest.MonkeyPatch, last: dict[str, Any]) -> None:
-    assert found(monkeypatch, Kinesis(last)) == times.END
+    assert found(monkeypatch, Kinesis(last)) == END
 
 
 def test_a_shard_that_answers_nothing_for_too_long_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_a_shard_that_answers_nothing_for_too_long_is_no_end(monkeypatch: pytest
 
 def test_a_shard_that_is_no_more_has_nothing_since(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetShardIterator")
-    assert found(monkeypatch, Kinesis(gone)) == times.END
+    assert found(monkeypatch, Kinesis(gone)) == END
 
 
 def test_a_service_that_is_busy_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

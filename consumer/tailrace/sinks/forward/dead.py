@@ -15,7 +15,7 @@ import orjson
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import Plan, stem
-from tailrace.commit.ports import Place, Say, WorldError
+from tailrace.commit.ports import Place, Say, WorldDenied, WorldError
 from tailrace.commit.protocol import meta
 from tailrace.nouns import Destination, Identity
 from tailrace.sinks.forward.messages import Message
@@ -120,4 +120,7 @@ def read(place: Place, epoch: str, destination: str = "") -> Iterator[Found]:
             lines = place.read(name).splitlines()
         except FileNotFoundError:  # it has expired meanwhile
             continue
-        yield from map(_LINE.decode, lines)
+        try:
+            yield from map(_LINE.decode, lines)
+        except msgspec.DecodeError as error:
+            raise WorldDenied(f"{name}: holds what is no dead letter: {error}") from error

@@ -87,7 +87,7 @@ class Sender:
         wait_s = FIRST_WAIT_S
         while left:
             round_ = self._round(left, tries)
-            left = _still(left, round_, tries, dead)
+            left = self._in_turn(_still(left, round_, tries, dead), round_)
             if not left:
                 break
             trouble.since = before if trouble.since is None else trouble.since
@@ -101,6 +101,15 @@ class Sender:
         return [dead[one.row_id] for one in messages if one.row_id in dead]
 
     # -- what becomes of those that failed
+
+    def _in_turn(self, left: list[Message], round_: _Round) -> list[Message]:
+        """Return what is left with what failed at its end: some that always fail keep nobody else from being tried."""
+        failed = {self._line(one) for one in left if one.row_id in round_.failed}
+        return sorted(left, key=lambda one: self._line(one) in failed)
+
+    def _line(self, message: Message) -> str:
+        """Return what a message stands in line with, so that none of these overtakes another."""
+        return message.key if self._target.ordered else message.row_id
 
     def _pause(self, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
@@ -122,7 +131,7 @@ class Sender:
         waiting = []
         for one in left:
             failure = round_.failed.get(one.row_id)
-            if failure is None and not self._away and not round_.stopped:
+            if failure is None and not self._away:
                 waiting.append(one)
             else:
                 dead[one.row_id] = Letter(one, failure or why, tries[one.row_id])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +21,8 @@ from tailrace.settings import Aws, Settings, SettingsError
 from tailrace.sinks.forward import sink
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
+
+PEM = Path(__file__).parents[3] / "support" / "localhost.pem"  # of localhost, signed by itself, until 2126
 
 
 class Call(NamedTuple):
@@ -292,6 +296,18 @@ def test_an_answer_that_comes_drop_by_drop_is_given_up(head: bytes, drop: bytes)
             target.send(events(1))
         over.set()
         thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_event_and_no_secret(service: Service) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    service.socket = context.wrap_socket(service.socket, server_side=True)
+    service.handle_error = lambda *_: None  # type: ignore[method-assign]  # its handshakes fail
+    _, target = sink.parts_of(there(service.url.replace("http:", "https:"), headers={"A": "s3cret"}), Aws())
+    for call in (target.look, lambda: target.send(events(1))):
+        with pytest.raises(WorldError, match=r"^https://127\.0\.0\.1:\d+: SSLError$"):
+            call()
+    assert service.calls == []
 
 
 def test_a_connection_is_used_again(service: Service) -> None:

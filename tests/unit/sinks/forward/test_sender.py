@@ -158,6 +158,19 @@ def test_one_message_that_always_fails_does_not_keep_the_others() -> None:
     assert ear.count("away") == 0, "it takes the others"
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("at", [1, 20])
+def test_some_that_always_fail_in_a_row_take_nobody_with_them(at: int, *, ordered: bool) -> None:
+    bad = {f"{n}/0/0" for n in range(at, at + 5)}
+    target = MemoryTarget(
+        Limits(1, 10**6, 10**6), ordered=ordered, fate=lambda one: "throttled" if one.position in bad else ""
+    )
+    given, clock = messages(50, keys=50), Time()
+    letters = sender(target, clock).send(given)
+    assert {one.message.position for one in letters} == bad
+    assert {one.position for one in target.taken} == {one.position for one in given} - bad
+
+
 def test_the_patience_is_a_plans_and_not_a_pieces() -> None:
     clock, trouble = Time(), Trouble()
     target = MemoryTarget(LIMITS, fate=until(10**9, "throttled", lambda one: int(one.position[:-4]) % 5 == 0))

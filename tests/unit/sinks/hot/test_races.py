@@ -13,6 +13,8 @@ import pytest
 
 from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
 from support.hot_table import FOREVER, hot_tables
+from tailrace.commit.ports import WorldError
+from tailrace.ops.clock import SystemClock
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.read import Reader
@@ -42,6 +44,16 @@ OPTIONS = options(
         {"name": "keen", "aggregate": "DAILY", "measure": "event_count", "threshold": 5, "publish": TOPIC},
     ],
 )
+
+
+class Later(SystemClock):
+    """A clock that is ahead, or behind."""
+
+    def __init__(self, by_s: int) -> None:
+        self._by_ms = by_s * 1000
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._by_ms
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +139,17 @@ def test_shards_that_cross_a_threshold_together_alert_once(made: Make, turn: int
     assert Reader(table, OPTIONS, 0).pending() == []
     states = [item["state"] for item in table.query(keys.aggregate_pk(["tenant", "type"], ["north", "view"]), "ALERT#")]
     assert states == ["sent"]
+
+
+def test_shards_that_find_alerts_pending_together_tell_each_once(made: Make) -> None:
+    table, away, publish = made(), Published(), Published()
+    away.trouble = WorldError("away")
+    Tier(table, OPTIONS, threads=4, publish=away, clock=Later(-120)).deliver(1, some(0, 0, 5 * USERS))
+    assert len(Reader(table, OPTIONS, 0).pending()) == USERS + 1
+    shards = [Tier(table, OPTIONS, shard=shard, publish=publish) for shard in range(1, 5)]
+    together(*(lambda one=one: one.deliver(1, []) for one in shards))
+    assert len(publish.messages) == len({identity for _, identity, _ in publish.messages}) == USERS + 1
+    assert Reader(table, OPTIONS, 0).pending() == []
 
 
 def test_shards_write_one_profile_together(made: Make) -> None:
