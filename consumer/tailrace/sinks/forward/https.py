@@ -244,7 +244,7 @@ def _seconds(retry_after: str) -> float:
         return float(retry_after[:6])
     try:
         until = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or none that there is
         return 0.0
     now = datetime.now(UTC)
     return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp())

@@ -232,7 +232,15 @@ def test_a_bad_event_among_many_is_found_and_the_others_go(service: Service) -> 
 
 @pytest.mark.parametrize(
     ("asked", "paused"),
-    [("7", 7.0), ("1e9", 0.2), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.2), ("soon", 0.2), ("999999999", 60.0), ("", 0.2)],
+    [
+        ("7", 7.0),
+        ("1e9", 0.2),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.2),
+        ("soon", 0.2),
+        ("999999999", 60.0),
+        ("", 0.2),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", 0.2),
+    ],
 )
 def test_the_pause_that_a_service_asks_for_is_kept(service: Service, asked: str, paused: float) -> None:
     answers = iter([Answer(429, headers=(("Retry-After", asked),))])
