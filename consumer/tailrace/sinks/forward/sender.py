@@ -1,8 +1,9 @@
 """Messages on their way to a target. Rule: each is taken, refused for good, or given up after a stated patience.
 
-What failed alone is sent again, after pauses that grow and are scattered over their whole length. Where a target keeps
-the order of keys, nothing of a key goes out before what failed of it. A target that took nothing for all of the
-patience is away: from then on it is asked now and then, and what comes meanwhile is given up at once.
+What failed alone is sent again, after pauses that grow and are scattered over their whole length. What failed with all
+of its call is sent with fewer others, and by itself, before it is given up. Where a target keeps the order of keys,
+nothing of a key goes out before what failed of it. A target that took nothing for all of the patience is away: from
+then on it is asked now and then, and what comes meanwhile is given up at once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 10.0
 ASKED_EVERY_S: Final = 15.0  # while the target is away
 LOOK_S: Final = 1.0  # how often a pause looks whether somebody waits
+NARROWED: Final = 10  # so much smaller calls become, to find a message that fails them
 IN_VAIN_MAX: Final = 3  # calls in a row that took nothing: the rest waits
 
 
@@ -84,15 +86,18 @@ class Sender:
         dead: dict[str, Letter] = {}
         tries = dict.fromkeys((one.row_id for one in messages), 0)
         left = self._ask(messages, tries, dead) if self._away else list(messages)
-        wait_s = FIRST_WAIT_S
+        wait_s, limits = FIRST_WAIT_S, self._target.limits
         while left:
-            round_ = self._round(left, tries)
+            round_ = self._round(left, tries, limits)
             left = self._in_turn(_still(left, round_, tries, dead), round_)
             if not left:
                 break
             trouble.since = before if trouble.since is None else trouble.since
             over = trouble.since + self._patience_s - self._clock.monotonic()
             if over <= 0 or self._hurry():
+                if round_.whole and limits.messages > 1 and not self._blocks and not self._hurry():
+                    limits = limits._replace(messages=max(1, limits.messages // NARROWED))  # one may have failed all
+                    continue
                 left = self._given_up(left, round_, tries, dead)
                 continue
             self._pause(min(over, max(round_.asked_s, wait_s * self._jitter())))
@@ -142,7 +147,7 @@ class Sender:
         why = Failure("the destination is away")
         if self._clock.monotonic() - self._asked >= ASKED_EVERY_S:
             asked = next(_batches(messages, self._target.limits, alone=self._target.ordered))
-            round_ = self._round(asked, tries)
+            round_ = self._round(asked, tries, self._target.limits)
             self._asked = self._clock.monotonic()
             if not self._away:
                 rest = _still(asked, round_, tries, dead)
@@ -168,8 +173,7 @@ class Sender:
 
     # -- one round: each message once, but for those that wait
 
-    def _round(self, messages: Sequence[Message], tries: dict[str, int]) -> _Round:
-        limits = self._target.limits
+    def _round(self, messages: Sequence[Message], tries: dict[str, int], limits: Limits) -> _Round:
         round_ = _Round()
         fit = []
         for one in messages:
@@ -180,18 +184,18 @@ class Sender:
             else:
                 fit.append(one)
         if self._target.ordered:
-            self._in_order(fit, tries, round_)
+            self._in_order(fit, tries, round_, limits)
         else:
             batches = iter(list(_batches(fit, limits)))
             while not round_.stopped and (wave := list(islice(batches, self._concurrency))):
                 self._wave(wave, tries, round_)
         return round_
 
-    def _in_order(self, messages: Sequence[Message], tries: dict[str, int], round_: _Round) -> None:
+    def _in_order(self, messages: Sequence[Message], tries: dict[str, int], round_: _Round, limits: Limits) -> None:
         """Send one message of each key at a time; where one failed, those of its key after it wait."""
         left = messages
         while left and not round_.stopped:
-            batch = next(_batches(left, self._target.limits, alone=True))
+            batch = next(_batches(left, limits, alone=True))
             self._wave([batch], tries, round_)
             done = {one.row_id for one in batch}
             blocked = {one.key for one in batch if _again(round_.failed.get(one.row_id))}
@@ -216,6 +220,7 @@ class Sender:
                 if result is not None:
                     round_.failed[one.row_id] = result
             if all(map(_again, results)):
+                round_.whole |= len(batch) > 1
                 round_.in_vain += 1
                 round_.stopped = round_.in_vain >= IN_VAIN_MAX or self._hurry()
                 self._failing = began if self._failing is None else self._failing
@@ -234,6 +239,7 @@ class _Round:
         self.reached: set[str] = set()  # row_ids of those that were sent
         self.in_vain = 0  # calls in a row that took nothing
         self.stopped = False  # there is no sense in going on
+        self.whole = False  # a call with several messages took none of them
 
     @property
     def why(self) -> Failure:

@@ -193,7 +193,8 @@ def test_a_function_is_called_and_names_what_it_could_not_do(url: str) -> None:
     assert [(one.message.position, one.failure.why) for one in letters] == [("6/0/0", "named in batchItemFailures")]
     assert letters[0].attempts > 1
     bad = given[0]._replace(data=b'{"n":66}')
-    (letter,) = send(url, destination, [bad])
+    (letter,) = send(url, destination, [*given[1:4], bad])
+    assert letter.message == bad, "the others of its call were done"
     assert letter.failure.why == "the function failed"
     assert '"no"' in letter.failure.detail
 

@@ -171,6 +171,32 @@ def test_some_that_always_fail_in_a_row_take_nobody_with_them(at: int, *, ordere
     assert {one.position for one in target.taken} == {one.position for one in given} - bad
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("count", [7, 95])
+def test_one_that_brings_down_each_call_it_is_in_takes_nobody_with_it(count: int, *, ordered: bool) -> None:
+    given, clock, ear = messages(count, keys=count), Time(), Ear()
+    target = MemoryTarget(
+        Limits(100, 10**6, 10**6),
+        ordered=ordered,
+        fate=lambda one: "down" if one.position == "5/0/0" else "",
+        clock=clock,
+    )
+    (letter,) = sender(target, clock, ear).send(given)
+    assert (letter.message.position, letter.failure.why) == ("5/0/0", "nobody there")
+    assert {one.position for one in target.taken} == {one.position for one in given} - {"5/0/0"}
+    assert clock.at == pytest.approx(60.0)
+    assert ear.count("away") == 0
+    calls = [call for call, at in zip(target.calls, target.times, strict=True) if at >= 60.0]
+    assert len(calls) <= 1 + 1 + count // 10 + 1 + 10, "fewer and fewer at a time"
+
+
+def test_a_destination_that_is_down_is_not_asked_for_each_message_before_it_is_given_up() -> None:
+    clock = Time()
+    target = MemoryTarget(LIMITS, fate=lambda _: "down", clock=clock, call_s=5.0)
+    assert len(sender(target, clock).send(messages(1000))) == 1000
+    assert clock.at <= 60.0 + 2 * IN_VAIN_MAX * 5.0
+
+
 def test_the_patience_is_a_plans_and_not_a_pieces() -> None:
     clock, trouble = Time(), Trouble()
     target = MemoryTarget(LIMITS, fate=until(10**9, "throttled", lambda one: int(one.position[:-4]) % 5 == 0))
