@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,12 +40,8 @@ EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
 ENRICHED_SHOWN = 8
 EXAMPLE_CHARS = 100
-COMMANDS = {  # that are offered where all runs on
-    "audit": "audit",
-    "rejects": "quarantine stats",
-    "hot table": "hot top acme",
-    "lanes": "lane list",
-}
+ASKED = {"audit": "audit", "rejects": "quarantine stats"}  # what is offered where all runs on
+ASKED_OF_LANES = {"hot table": "hot top acme", "lanes": "lane list"}
 TROUBLES = (
     NotComeTogetherError,
     NotSentError,
@@ -253,11 +249,11 @@ class _Demo:
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)
         self.screen.phase("All of it runs on")
-        tell(self.screen, world, file)
+        tell(self.screen, world, file, ASKED | ASKED_OF_LANES)
         wait_until_stopped(consumer)
 
 
-def tell(screen: Screen, world: aws.World, file: Path) -> None:
+def tell(screen: Screen, world: aws.World, file: Path, commands: Mapping[str, str] = ASKED) -> None:
     """Say where everything is and how to go on."""
     at = f"http://{LOOPBACK}:{world.port}"
     screen.say(f"AWS        {world.kinesis_url}  (stream {world.stream}, bucket {world.bucket}, ledger {world.ledger})")
@@ -266,7 +262,7 @@ def tell(screen: Screen, world: aws.World, file: Path) -> None:
     screen.say(f"log        {Path(world.folder) / 'consumer.log'}")
     keys = "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
     screen.say(f"traffic    .venv/bin/python -m local traffic --run {world.folder} --events 5000")
-    for name, command in COMMANDS.items():
+    for name, command in commands.items():
         screen.say(f"{name:<11}{keys} .venv/bin/tailrace {command} --config {file}")
     screen.say(f"stop       Ctrl-C here, or: kill {os.getpid()}")
 

@@ -113,7 +113,7 @@ def play(screen: Screen, world: aws.World, file: Path, folder: Path, events: int
         screen.bad(text)
     if shown and not wrong:
         screen.good(
-            f"Held against the lake: its sums have {totals.total():,} events of {len(totals)} tenants, as the lake has;"
+            f"Held against the lake: {totals.total():,} events, tenant by tenant, as the lake has them;"
             f" {due} alerts were due, and came."
         )
         screen.good(f"The lane to the queue `{ORDERS}` brought the lake's {len(stored):,} purchases, row by row.")

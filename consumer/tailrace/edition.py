@@ -15,7 +15,7 @@ from tailrace.rows import route
 from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.mask import masking
 from tailrace.rows.treatment import Treatment, verdicts
-from tailrace.schema.book import Book
+from tailrace.schema.book import Book, BookError
 from tailrace.schema.load import concerns, load_files
 from tailrace.schema.source import Files
 from tailrace.settings import Settings, SettingsError
@@ -67,7 +67,11 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
     if not section.path and not section.json:
         return None
     origin = "[routes] json" if section.json else section.path
-    found = route.parsed(section.json or files.read(section.path), origin, book.envelope)
+    try:
+        text = section.json or files.read(section.path)
+    except BookError as error:  # there is no such file
+        raise route.RouteError(f"[routes] path: {error}") from None
+    found = route.parsed(text, origin, book.envelope)
     bucket = route.bucket_of(found.lake)
     if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
         raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")

@@ -126,7 +126,7 @@ def _edition(settings: Settings, files: _Sound, report: Report) -> Edition | Non
                 continue
             where, _, message = str(error).partition(": ")
             kind = "schema" if where.startswith(origin) else "settings"
-            if isinstance(error, RouteError) or where == settings.routes.path:
+            if isinstance(error, RouteError):
                 report.findings.append(Finding("route", where, message))
                 settings = msgspec.structs.replace(settings, routes=Routes())
                 continue
@@ -299,7 +299,7 @@ def _routes(settings: Settings, edition: Edition, report: Report) -> None:
     for one in edition.destinations:
         if one.service == "dynamodb":
             for text in hot.strays(hot.options_of(one), columns, book.types()):
-                report.notes.append(Finding("route", where, f"{one.name}: options: {text}"))
+                report.notes.append(Finding("route", where, f"route {one.name}: options: {text}"))
 
 
 def _patterns(settings: Settings, book: Book, report: Report) -> None:

@@ -62,5 +62,7 @@ def blocks(destination: Destination) -> bool:
 def _module(destination: Destination) -> ModuleType:
     module = MODULES.get(destination.service)
     if module is None:
-        raise SettingsError(f"{destination.name}: found {destination.service}, expected one of {', '.join(MODULES)}")
+        raise SettingsError(
+            f"route {destination.name}: found {destination.service}, expected one of {', '.join(MODULES)}"
+        )
     return import_module(module)

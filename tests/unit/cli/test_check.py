@@ -212,7 +212,7 @@ def test_what_a_hot_route_names_that_no_schema_has_is_noted(schemas: Schemas) ->
     table = {"destination_arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/hot", "enabled_events": ["*"]}
     route = {"destination_name": "hot", **table, "options": options}
     *noted, _ = schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps([lake, route])})
-    assert [line.removeprefix("note: [routes] json hot: options: ") for line in noted] == [
+    assert [line.removeprefix("note: [routes] json route hot: options: ") for line in noted] == [
         "events: found 'klick', expected the name of an event type with a schema",
         "aggregate sums: types: found 'pages', expected the name of an event type with a schema",
         "profile: page: no table has the column tt (did you mean t?)",
@@ -338,4 +338,5 @@ def test_a_name_that_is_no_text_is_a_finding(schemas: Schemas) -> None:
 def test_a_file_of_routes_that_is_not_there_hides_no_schema(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", {"type": 7})
     lines = schemas.check(status=1, environ={"TAILRACE_ROUTES_PATH": "nowhere.json"})
-    assert [line.split()[0] for line in lines] == ["nowhere.json", "page/1-0-0.json", "1"]
+    assert [line.split()[0] for line in lines] == ["[routes]", "page/1-0-0.json", "1"]
+    assert lines[0].split(maxsplit=2)[:2] == ["[routes]", "path"]

@@ -30,6 +30,7 @@ from tailrace.sinks.hot.values import Item, Value
 
 SWEEP_S: Final = 60.0
 SWEPT_MAX: Final = 100  # at once
+SWEEPING_S: Final = 10.0  # at the longest: the lane waits for it
 FIRED_MAX: Final = 100_000  # remembered by one lane
 SLOW_S: Final = 3.0  # a topic that takes so long to fail is left alone for a while: it must not hold the plans up
 AWAY_S: Final = 30.0
@@ -152,6 +153,8 @@ class Alerts:
         try:
             before = keys.time_of(self._clock.now_ms() - int(SWEEP_S * 1000))
             for item in islice(pending(self._table, before), SWEPT_MAX):
+                if self._clock.monotonic() - now >= SWEEPING_S:
+                    return
                 key = (str(item[keys.PK]), str(item[keys.SK]))
                 if self._claimed(key, item):
                     self._tell(key, item)

@@ -96,7 +96,7 @@ def table_of(destination: Destination) -> tuple[str, str]:
     found = _TABLE.fullmatch(destination.address)
     if found is None:
         raise SettingsError(
-            f"{destination.name}: destination_arn: found {destination.address!r},"
+            f"route {destination.name}: destination_arn: found {destination.address!r},"
             " expected arn:aws:dynamodb:<region>:<account>:table/<name>"
         )
     return found["region"], found["name"]
@@ -105,7 +105,7 @@ def table_of(destination: Destination) -> tuple[str, str]:
 def options_of(destination: Destination) -> Options:
     """Return what a destination's options say. Raises SettingsError: one line."""
     region, table = table_of(destination)
-    given, where = destination.options, f"{destination.name}: options"
+    given, where = destination.options, f"route {destination.name}: options"
     _known(where, given, KEYS)
     ttl_s = _days(where, "ttl_days", given.get("ttl_days", TTL_DAYS))
     aggregates = _aggregates(where, given, ttl_s)

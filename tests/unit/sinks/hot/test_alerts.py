@@ -12,7 +12,7 @@ from support.hot_rows import START_S, TOPIC, Published, Tier, options, row, rows
 from support.memory_table import MemoryTable
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.sinks.hot import keys
-from tailrace.sinks.hot.alerts import AWAY_S, OUTLIVES_S, SLOW_S, SWEEP_S, SWEPT_MAX, pending
+from tailrace.sinks.hot.alerts import AWAY_S, OUTLIVES_S, SLOW_S, SWEEP_S, SWEEPING_S, SWEPT_MAX, pending
 from tailrace.sinks.hot.options import DAY_S, Options
 from tailrace.sinks.hot.read import Reader
 
@@ -230,6 +230,21 @@ def test_alerts_that_cannot_be_told_hold_up_no_others() -> None:
         other.deliver(chain, [])
     assert len(publish.messages) == 1
     assert len(Reader(table, watched(), 0).pending()) == SWEPT_MAX + 20
+
+
+def test_a_look_at_what_is_pending_takes_so_long_and_no_longer() -> None:
+    table, publish, time = MemoryTable(), Published(), Time()
+    publish.trouble = WorldError("away")
+    Tier(table, watched(), publish=publish, clock=time).deliver(
+        1, rows_of([row(n, user_id=f"user-{n % 20}") for n in range(60)])
+    )
+    time.now_s += SWEEP_S + 1
+
+    def slow(_arn: str, _identity: str, _text: str) -> None:
+        time.now_s += 2
+
+    Tier(table, watched(), shard=1, publish=slow, clock=time).deliver(1, [])
+    assert len(list(pending(table))) == 20 - SWEEPING_S / 2
 
 
 def test_a_topic_that_is_slow_to_fail_is_left_alone_for_a_while() -> None:

@@ -299,9 +299,9 @@ def test_the_sink_of_a_route_is_wired_and_refuses_what_it_does_not_know() -> Non
     arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/hot-events"
     filling = sink_of(Destination("hot", "dynamodb", arn, {}), around).start()
     assert (filling.rows, filling.deltas()) == (0, "")
-    with pytest.raises(SettingsError, match="hot: options: colour is no key here"):
+    with pytest.raises(SettingsError, match=r"^route hot: options: colour is no key here"):
         sink_of(Destination("hot", "dynamodb", arn, {"colour": 1}), around)
-    with pytest.raises(SettingsError, match="hot: options: colour is no key here"):
+    with pytest.raises(SettingsError, match=r"^route hot: options: colour is no key here"):
         check(Destination("hot", "dynamodb", arn, {"colour": 1}), Settings())
 
 

@@ -100,5 +100,5 @@ def test_events_come_to_the_table_as_the_route_says(tmp_path: Path) -> None:
 
 def test_options_that_are_not_understood_are_no_edition(tmp_path: Path) -> None:
     schema(tmp_path, "buy", "1")
-    with pytest.raises(s.SettingsError, match=r"hot: options: colour is no key here"):
+    with pytest.raises(s.SettingsError, match=r"route hot: options: colour is no key here"):
         load(settings_of(tmp_path, "hot", colour="red"))
