@@ -27,6 +27,7 @@ from tailrace.schema.remarks import remarks
 from tailrace.schema.source import Files
 from tailrace.schema.steps import Change, Step, expected, found, said
 from tailrace.settings import Dedup, Enrich, Privacy, Routes, Settings, SettingsError
+from tailrace.sinks.forward.https import columns_of
 from tailrace.sinks.hot import options as hot
 
 GOOD: Final = ".good.jsonl"
@@ -300,6 +301,10 @@ def _routes(settings: Settings, edition: Edition, report: Report) -> None:
         if one.service == "dynamodb":
             for text in hot.strays(hot.options_of(one), columns, book.types()):
                 report.notes.append(Finding("route", where, f"route {one.name}: options: {text}"))
+        for name in columns_of(one.options.get("template")) if one.service == "https" else ():
+            if name not in columns or "." in name:
+                message = f"route {one.name}: options: template: no table has the column {name}"
+                report.notes.append(Finding("route", where, message))
 
 
 def _patterns(settings: Settings, book: Book, report: Report) -> None:

@@ -221,6 +221,18 @@ def test_what_a_hot_route_names_that_no_schema_has_is_noted(schemas: Schemas) ->
     ]
 
 
+def test_what_a_template_names_that_no_table_has_is_noted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    template = {"id": "$row_id", "list": [{"n": "$n"}, "$nn", "$", "$$n", "n", 1], "in": "$t.u"}
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+    there = {"destination_name": "there", "destination_arn": "https://example.org", "enabled_events": ["*"]}
+    routes = [lake, {**there, "options": {"template": template}}]
+    *noted, _ = schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps(routes)})
+    start = "note: [routes] json route there: options: template: no table has the column"
+    assert noted == [f"{start} nn", f"{start} t.u"]
+
+
 def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     schemas.put("page/1-0-0.good.jsonl", GOOD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Final, Literal
@@ -216,6 +216,15 @@ def _filled(template: Mapping[str, Any], data: bytes) -> bytes:
         return part
 
     return orjson.dumps(fill(template))
+
+
+def columns_of(template: Any) -> Iterator[str]:
+    """Yield the columns that a template names."""
+    if isinstance(template, dict | list):
+        for part in template.values() if isinstance(template, dict) else template:
+            yield from columns_of(part)
+    elif isinstance(template, str) and template.startswith("$") and template != "$" and not template.startswith("$$"):
+        yield template[1:]
 
 
 def _items(messages: Sequence[Message], said: bytes, secrets: Sequence[str]) -> list[Result]:
