@@ -205,12 +205,17 @@ def test_nobody_there_is_the_worlds_trouble() -> None:
         wire.ask("ListTables", {})
 
 
-def test_a_certificate_counts_where_a_bundle_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_a_certificate_counts_where_a_bundle_says_so(
+    service: Service, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     service.encrypt()
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(BotoCoreError, match="SSL"):
         wire_to(service).ask("ListTables", {})
     assert service.calls == []
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(PEM))
+    monkeypatch.setenv(variable, str(PEM))
     assert wire_to(service).ask("ListTables", {}) == {}
 
 
