@@ -2,7 +2,8 @@
 
 botocore's clients spend about 0.9 ms of CPU on a call: validation, hooks, endpoint rules, models of what comes back.
 Where there is a call for each user, or for ten messages, that is most of what a lane costs. Endpoint, credentials,
-signature, connections and errors are botocore's here too; bodies are JSON as the service's reference has it.
+signature, `before-send`, connections and errors are botocore's here too; bodies are JSON as the service's reference
+has it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.hooks import first_non_none_response
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
@@ -35,6 +37,7 @@ class Wire:
         meta, model = client.meta, client.meta.service_model
         self._url = meta.endpoint_url
         self._region, self._signed_as = meta.region_name, model.signing_name
+        self._events, self._event = meta.events, f"before-send.{model.service_id.hyphenize()}"
         self._prefix = model.metadata["targetPrefix"]
         self._headers = {
             "Content-Type": f"application/x-amz-json-{model.metadata['jsonVersion']}",
@@ -56,7 +59,9 @@ class Wire:
         headers = {**self._headers, "X-Amz-Target": f"{self._prefix}.{operation}"}
         request = AWSRequest("POST", self._url, data=orjson.dumps(body), headers=headers)
         SigV4Auth(aws.credentials().get_frozen_credentials(), self._signed_as, self._region).add_auth(request)
-        answer = self._http.send(request.prepare())
+        prepared = request.prepare()
+        heard = self._events.emit(f"{self._event}.{operation}", request=prepared)  # who listens may answer instead
+        answer = first_non_none_response(heard) or self._http.send(prepared)
         if answer.status_code >= REFUSED_MIN:
             raise self._refusal(operation, answer)
         try:

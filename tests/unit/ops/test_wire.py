@@ -8,10 +8,12 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from support.dynamodb_local import dynamodb_local
@@ -147,6 +149,32 @@ def signature_of(call: Call, secret: str) -> str:
         key = hmac.digest(key, part.encode(), "sha256")
     text = f"AWS4-HMAC-SHA256\n{said['x-amz-date']}\n{scope}\n{request}"
     return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def test_who_listens_before_it_is_sent_may_answer(service: Service) -> None:
+    client = aws.client("dynamodb", region=REGION, endpoint=service.url)
+    heard: list[str] = []
+
+    def listen(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        heard.append(f"{event_name} {request.body!r}")
+        headers: Any = HeadersDict()
+        refused = AWSResponse(request.url, 400, headers, Raw(b'{"__type":"a#Denied"}'))
+        return refused if "GetItem" in event_name else None
+
+    client.meta.events.register("before-send.dynamodb", listen)
+    wire = Wire(client)
+    assert wire.ask("ListTables", {}) == {}
+    with pytest.raises(ClientError, match="Denied"):
+        wire.ask("GetItem", {})
+    assert heard == ["before-send.dynamodb.ListTables b'{}'", "before-send.dynamodb.GetItem b'{}'"]
+    assert len(service.calls) == 1
+
+
+class Raw(BytesIO):
+    """A body as an HTTP library hands it over."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
 
 
 def test_credentials_are_asked_for_with_each_call(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
