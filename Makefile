@@ -25,9 +25,13 @@ help: ## this list
 demo: $(STAMP) ## the whole system on this machine, watched: real daemon, real traffic (EVENTS=20000, KEEP=1 to leave it running)
 	@$(PY) -m local demo --events $(EVENTS) $(if $(KEEP),--keep)
 
-test: $(STAMP) ## every test; what lacks node, java or DynamoDB Local is skipped by name
+# What starts daemons and waits for them has the machine for itself; all else shares it, a file to a process.
+ABREAST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/end_to_end
+
+test: $(STAMP) ## every test; what lacks node, java or DynamoDB Local is skipped by name (TESTS=path: those alone)
 	@$(MAKE) -s --no-print-directory suite || echo "The test of JSON Schema's official suite will be skipped."
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest $(or $(TESTS),$(ABREAST))
+	$(if $(TESTS),,$(PY) -m pytest tests/end_to_end)
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check

@@ -1,11 +1,11 @@
-"""All benchmarks, one after another: `python -m bench [pipeline] [engine] [shapes] [compaction] [archive] [layout]`."""
+"""All benchmarks, one after another, or those that are named: `python -m bench [pipeline] [engine] [hot] ...`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from bench import archive, compaction, engine, layout, pipeline, shapes
+from bench import archive, beside, compaction, engine, forwards, freshness, hot, layout, pipeline, shapes
 
 BENCHES: dict[str, Callable[[], object]] = {
     "pipeline": pipeline.main,
@@ -14,6 +14,10 @@ BENCHES: dict[str, Callable[[], object]] = {
     "compaction": compaction.main,
     "archive": archive.main,
     "layout": layout.main,
+    "forwards": forwards.main,
+    "hot": hot.main,
+    "beside": beside.main,
+    "freshness": freshness.main,
 }
 
 if __name__ == "__main__":

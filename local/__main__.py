@@ -41,8 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("demo", help="the whole system once, watched")
-    events = int(os.environ.get("EVENTS") or demo.EVENTS)
-    one.add_argument("--events", type=int, default=events, help="how many to send (default: EVENTS, or %(default)s)")
+    events = os.environ.get("EVENTS") or str(demo.EVENTS)
+    one.add_argument("--events", type=_count, default=events, help="how many to send (default: EVENTS, or %(default)s)")
     one.add_argument("--seed", type=int, default=demo.SEED)
     one.add_argument("--keep", action="store_true", help="leave all of it running afterwards, until Ctrl-C")
     one.set_defaults(run_it=lambda args: demo.run(args.events, keep=args.keep, seed=args.seed))
@@ -53,11 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     where = three.add_mutually_exclusive_group(required=True)
     where.add_argument("--run", type=Path, metavar="FOLDER", help="the folder that `up` or `demo --keep` names")
     where.add_argument("--file", type=Path, help="write JSON lines instead of sending")
-    three.add_argument("--events", type=int, default=2000)
+    three.add_argument("--events", type=_count, default=2000, help="how many (default: %(default)s)")
     three.add_argument("--seed", type=int, default=demo.SEED)
     three.add_argument("--rate", type=float, default=2000.0, help="events a second (default: %(default)s)")
     three.set_defaults(run_it=_traffic)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
 
 
 def _up(args: argparse.Namespace) -> int:

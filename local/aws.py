@@ -154,6 +154,7 @@ region = "{REGION}"
 kinesis_endpoint = {quoted["kinesis_url"]}
 dynamodb_endpoint = {quoted["dynamodb_url"]}
 s3_endpoint = {quoted["s3_url"]}
+sqs_endpoint = {quoted["s3_url"]}
 
 [kcl]
 application = {quoted["application"]}

@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from local.process import Process, environment, get
+from tailrace.nouns import LAKE
 
 DRAIN_S = 60.0
 COMMAND_S = 120.0
@@ -81,7 +82,7 @@ def parse(text: str) -> Numbers:
                 editions.append(sample.value)
             elif sample.name in {"tailrace_behind_seconds", "tailrace_arrival_lag_seconds"}:
                 lag = max(lag, sample.value)
-            else:
+            elif sample.labels.get("lane", LAKE) == LAKE:
                 sums[sample.name] += sample.value  # type: ignore[assignment]
     return Numbers(
         up=True,

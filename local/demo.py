@@ -13,13 +13,13 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import aws, compaction, dropped, formats, roundtrip, warehouse
+from local import aws, compaction, dropped, formats, hot, roundtrip, warehouse
 from local.consumer import Consumer, run_command
 from local.process import LOOPBACK, NotComeTogetherError, environment, free_port
 from local.readback import Account, Lake, Reason
@@ -40,6 +40,8 @@ EVENT_BYTES = 500  # about
 REASONS_SHOWN = 8
 ENRICHED_SHOWN = 8
 EXAMPLE_CHARS = 100
+ASKED = {"audit": "audit", "rejects": "quarantine stats"}  # what is offered where all runs on
+ASKED_OF_LANES = {"hot table": "hot top acme", "lanes": "lane list"}
 TROUBLES = (
     NotComeTogetherError,
     NotSentError,
@@ -95,10 +97,11 @@ class _Demo:
         back = roundtrip.play(stage, tally)
         self._stop(consumer)
         live = self._read_back(file, tally)
+        warm = hot.play(self.screen, world, file, self.folder, self.events)
         dropped_in = dropped.play(self.screen, world, file)
         compacted = compaction.play(self.screen, file, self.folder)
         loaded = self._load(world, file)
-        ok = day and back and live and dropped_in and compacted and loaded
+        ok = day and back and live and warm and dropped_in and compacted and loaded
         self.screen.phase("Verdict")
         if ok:
             self.screen.good(f"Every one of {tally.events:,} events sent is stored or in quarantine, exactly once.")
@@ -117,8 +120,12 @@ class _Demo:
         server = self._running.enter_context(start_ministack(self.folder))
         world = aws.World(str(self.folder), server.url, server.url, server.url, port=free_port())
         aws.furnish(world, SHARDS)
-        file = aws.settings(world, schemas=self._schemas, more=roundtrip.SETTINGS)
-        say(f"ministack plays Kinesis, DynamoDB and S3 on {server.url}: stream `{world.stream}`, lake {world.lake}")
+        more = roundtrip.SETTINGS + hot.routes(self.folder, self.events)
+        file = aws.settings(world, schemas=self._schemas, more=more)
+        say(
+            f"ministack plays Kinesis, DynamoDB, S3 and SQS on {server.url}: stream `{world.stream}`, lake {world.lake}"
+        )
+        hot.furnish(self.screen, world, file)
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)
         say(
@@ -242,11 +249,11 @@ class _Demo:
         consumer = Consumer(file, self.folder, world.port)
         self._running.callback(consumer.drain)
         self.screen.phase("All of it runs on")
-        tell(self.screen, world, file)
+        tell(self.screen, world, file, ASKED | ASKED_OF_LANES)
         wait_until_stopped(consumer)
 
 
-def tell(screen: Screen, world: aws.World, file: Path) -> None:
+def tell(screen: Screen, world: aws.World, file: Path, commands: Mapping[str, str] = ASKED) -> None:
     """Say where everything is and how to go on."""
     at = f"http://{LOOPBACK}:{world.port}"
     screen.say(f"AWS        {world.kinesis_url}  (stream {world.stream}, bucket {world.bucket}, ledger {world.ledger})")
@@ -255,7 +262,7 @@ def tell(screen: Screen, world: aws.World, file: Path) -> None:
     screen.say(f"log        {Path(world.folder) / 'consumer.log'}")
     keys = "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
     screen.say(f"traffic    .venv/bin/python -m local traffic --run {world.folder} --events 5000")
-    for name, command in (("audit", "audit"), ("rejects", "quarantine stats")):
+    for name, command in commands.items():
         screen.say(f"{name:<11}{keys} .venv/bin/tailrace {command} --config {file}")
     screen.say(f"stop       Ctrl-C here, or: kill {os.getpid()}")
 

@@ -68,8 +68,7 @@ def furnish(world: aws.World, settings: Path) -> Path:
     asked: Any = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=asked)
     file = settings.with_name("dropped.toml")
-    text = settings.read_text().replace("[aws]\n", f'[aws]\nsqs_endpoint = "{world.s3_url}"\n')
-    text = text.replace(f'"{world.lake}"', f'"s3://{LAKE}/events"')
+    text = settings.read_text().replace(f'"{world.lake}"', f'"s3://{LAKE}/events"')
     drops = f'[drops]\nqueue = "{queue}"\narchive = "s3://{ARCHIVE}/files"\nwait_s = 1\n'
     file.write_text(f'{text}{SETTINGS}\n{drops}\n[logs]\nlevel = "warning"\n')
     return file

@@ -20,7 +20,7 @@ from tailrace.sinks.lake.places import place_of
 
 NAMED_MAX = 5  # of what is wrong, so many are named
 COLUMNS = (
-    "event_type", "tenant", "event_id", "shard", "position", "redrive_of",
+    "row_id", "event_type", "tenant", "event_id", "shard", "position", "redrive_of",
     "ua_family", "bot", "utm_campaign", "referer_class", "fingerprint",
 )  # fmt: skip
 NO_EVENTS = "SELECT " + ", ".join(f"'' AS {name}" for name in COLUMNS) + " WHERE false"
@@ -86,6 +86,10 @@ class Lake:
         """Return (shard, position) of every stored row, but for those of events that were sent again."""
         return self._duck.execute("SELECT shard, position FROM events WHERE redrive_of IS NULL").fetchall()
 
+    def row_ids(self) -> list[tuple[str, str, str]]:
+        """Return (row_id, shard, position) of every stored row."""
+        return self._duck.execute("SELECT row_id, shard, position FROM events").fetchall()
+
     def mended(self) -> list[tuple[str, str, str]]:
         """Return (shard, position) of the reject of every event that was sent again and stored, and its event_id."""
         query = """
@@ -103,6 +107,11 @@ class Lake:
             tuple("-" if value is None else f"{value:,}" if type(value) is int else str(value) for value in row)
             for row in rows
         ]
+
+    def row_ids_of(self, event_type: str) -> list[str]:
+        """Return the row ids of a type's stored events."""
+        query = "SELECT row_id FROM events WHERE event_type = ?"
+        return [row_id for (row_id,) in self._duck.execute(query, [event_type]).fetchall()]
 
     def rejected(self) -> list[tuple[str, str, str]]:
         """Return (shard, position, stage) of every row of the quarantine."""

@@ -5,18 +5,21 @@ Its digests stand in every plan, so that what a file or a database said then can
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tailrace import __version__, enrichers
+from tailrace.nouns import Destination
 from tailrace.rows import route
 from tailrace.rows.enrich.port import Enricher
 from tailrace.rows.mask import masking
 from tailrace.rows.treatment import Treatment, verdicts
-from tailrace.schema.book import Book
+from tailrace.schema.book import Book, BookError
 from tailrace.schema.load import concerns, load_files
 from tailrace.schema.source import Files
 from tailrace.settings import Settings, SettingsError
+from tailrace.sinks import destinations
 
 
 class Edition(NamedTuple):
@@ -25,6 +28,12 @@ class Edition(NamedTuple):
     book: Book
     treatment: Treatment
     digests: tuple[tuple[str, str], ...]  # by name, sorted
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """Where events go besides the lake."""
+        routes = self.treatment.routes
+        return () if routes is None else tuple(one.destination for one in routes.elsewhere)
 
 
 def load(settings: Settings, files: Files | None = None) -> Edition:
@@ -58,8 +67,28 @@ def _routes(settings: Settings, files: Files, book: Book) -> route.Routes | None
     if not section.path and not section.json:
         return None
     origin = "[routes] json" if section.json else section.path
-    found = route.parsed(section.json or files.read(section.path), origin, book.envelope)
+    try:
+        text = section.json or files.read(section.path)
+    except BookError as error:  # there is no such file
+        raise route.RouteError(f"[routes] path: {error}") from None
+    found = route.parsed(text, origin, book.envelope)
     bucket = route.bucket_of(found.lake)
     if bucket and lake and lake.removeprefix("s3://").partition("/")[0] != bucket:
         raise route.RouteError(f"{origin}: lake: destination_arn names the bucket {bucket}, but [lake] uri is {lake}")
+    for one in found.elsewhere:
+        try:
+            destinations.check(one.destination, settings)
+        except SettingsError as error:
+            raise route.RouteError(f"{origin}: {error}") from None
+        _check_partition(f"{origin}: route {one.destination_name}", one.options.get("partition", ()), book)
     return found
+
+
+def _check_partition(where: str, columns: Sequence[str], book: Book) -> None:
+    """See that some table has each column that messages are kept in order by: else none of them has an order."""
+    known = {name for table in (book.envelope, *(one.schema for one in book.tables().values())) for name in table.names}
+    for column in columns:
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "expected a column of some event type"
+            raise route.RouteError(f"{where}: partition: no table has the column {column}, {hint}")

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tailrace import edition as editions
-from tailrace.commit.lane import Say
-from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.commit.ports import Say, WorldDenied, WorldError
 from tailrace.edition import Edition
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files, Stamp
@@ -24,6 +23,8 @@ from tailrace.settings import Settings, SettingsError
 NOT_KEPT: Final = "no copy of schemas and lookups could be kept: an older one stays"
 QUIET_S: Final = 2.0  # for so long nothing may have changed: half a change would be an edition that lacks types
 TROUBLE: Final = (WorldError, WorldDenied, BookError, SettingsError)
+
+Judge = Callable[[Edition], None]  # raises as `edition.load` does, where an edition is sound and still not to be had
 
 
 class Read(NamedTuple):
@@ -41,11 +42,21 @@ def read(settings: Settings) -> Read:
 
 
 def first(
-    settings: Settings, copy: Path, bear: Callable[[Callable[[], Read]], Read], warn: Callable[..., None]
+    settings: Settings,
+    copy: Path,
+    bear: Callable[[Callable[[], Read]], Read],
+    warn: Callable[..., None],
+    judge: Judge = lambda _: None,
 ) -> Read:
     """Return the edition of a start: what stands now, else the copy; without a copy, what `bear` waits for."""
-    try:
+
+    def judged() -> Read:
         now = read(settings)
+        judge(now.edition)
+        return now
+
+    try:
+        now = judged()
     except TROUBLE as error:
         if copy.exists():
             warn("schemas, routes or lookups cannot be read: the copy of the last sound ones is used", error=str(error))
@@ -53,7 +64,7 @@ def first(
             return Read(editions.load(settings, files), files, from_copy=True)
         if not isinstance(error, WorldError):
             raise
-        now = bear(lambda: read(settings))
+        now = bear(judged)
     try:
         now.files.keep(copy)
     except OSError as error:
@@ -64,9 +75,11 @@ def first(
 class Editions:
     """Looks for new editions. `look` belongs to its thread, `ready` to the main one."""
 
-    def __init__(self, settings: Settings, now: Read, say: Say, copy: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, now: Read, say: Say, copy: Path | None = None, judge: Judge = lambda _: None
+    ) -> None:
         self._settings = settings
-        self._copy = copy
+        self._copy, self._judge = copy, judge
         self._say = say
         self._files = now.files
         self._files.forget()
@@ -123,6 +136,7 @@ class Editions:
         files = self._files.anew()
         try:
             new = editions.load(self._settings, files)
+            self._judge(new)
         except (BookError, SettingsError):
             self._refused = stamp
             raise

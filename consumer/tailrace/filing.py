@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tailrace.archived import Known, ShardArchive
-from tailrace.commit.committed import LAKE
-from tailrace.commit.lane import Say
 from tailrace.commit.plan import Counts, Item, app_key, item_from_dict, lane_key
-from tailrace.commit.ports import Claims, LedgerStore, Place
+from tailrace.commit.ports import Claims, LedgerStore, Place, Say
 from tailrace.csv_events import Table
 from tailrace.edition import Edition
 from tailrace.files import CSV_SUFFIXES, DamagedFile, Source, UnfinishedFile, chunks
 from tailrace.kcl.preflight import EPOCH_LETTERS, EPOCH_LETTERS_COUNT, epoch
-from tailrace.nouns import START, Identity
+from tailrace.nouns import LAKE, START, Identity
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings, SettingsError
 from tailrace.shard import Shard

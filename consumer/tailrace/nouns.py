@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
 SEQUENCE_DIGITS = 64
 SUB_DIGITS = 10
+SUB_MAX: Final = 10**SUB_DIGITS - 1
 START = ""  # the mark before every record
+LAKE: Final = "lake"  # the lane that stores all: rejects too
 
 
 def mark(sequence: str, sub: int) -> str:
@@ -28,6 +30,14 @@ def unmark(text: str) -> tuple[str, int]:
     """Return (sequence without leading zeros, sub) of a mark."""
     sequence, _, sub = text.partition(".")
     return sequence.lstrip("0") or "0", int(sub)
+
+
+def told(text: str) -> str:
+    """Return a mark as a person reads it: `<sequence>/<sub>`."""
+    return "/".join(map(str, unmark(text))) if "." in text else text or "the start"
+
+
+END: Final = mark("9" * SEQUENCE_DIGITS, 0)  # the mark after every record
 
 
 class Reason(NamedTuple):
@@ -99,6 +109,22 @@ class Identity(NamedTuple):
     shard: str
 
 
+class Destination(NamedTuple):
+    """Where a route sends events besides the lake: a lane of its own."""
+
+    name: str  # the route's, and the lane's
+    service: str  # `dynamodb`, `sqs`, ..., or `https`
+    address: str  # an ARN, or a URL
+    options: Mapping[str, Any] = MappingProxyType({})  # as its route has them
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be a secret: user, password, query."""
+        scheme, there, rest = self.address.partition("?")[0].partition("://")
+        host, path, way = rest.partition("/")
+        return f"{scheme}{there}{host.rpartition('@')[2]}{path}{way}"
+
+
 class Table(NamedTuple):
     """One table of the lake: its path below the lake and its columns, in the files' order."""
 
@@ -106,13 +132,15 @@ class Table(NamedTuple):
     schema: pa.Schema
     dictionary: tuple[str, ...]  # columns of low cardinality
     sort: str | None = None  # rows are sorted by it within a row group
+    json: tuple[str, ...] = ()  # columns of JSON text, and members of columns as `column.member`
 
 
 class Rows(NamedTuple):
-    """Rows of one table."""
+    """Rows of one table. What goes elsewhere stands beside what goes to the lake: often it is the same batch."""
 
     table: Table
     batch: pa.RecordBatch
+    sent: Mapping[str, pa.RecordBatch] = MappingProxyType({})  # by lane, none of them empty
 
 
 class Outcome(NamedTuple):
@@ -126,5 +154,13 @@ class Outcome(NamedTuple):
     reasons: Counter[tuple[str, str, str]]  # (event type or "", stage, keyword) -> events rejected (first reason)
     stored_by_type: Counter[str]
     filtered_by: Mapping[tuple[str, str], int] = MappingProxyType({})  # (event type or "", why) -> events
-    repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those filtered for what came before
+    repeated: Mapping[str, str] = MappingProxyType({})  # position -> why, of those left out for what came before
     archived: int = 0  # records kept as they came, as rows of a table of their own; no part of the sum
+
+    def of(self, lane: str) -> Outcome:
+        """Return what goes to a lane. Rejects are the lake's to store; what another one does not get is filtered."""
+        if lane == LAKE:
+            return self
+        rows = [Rows(part.table, part.sent[lane]) for part in self.rows if lane in part.sent]
+        stored = sum(part.batch.num_rows for part in rows)
+        return self._replace(rows=rows, stored=stored, filtered=self.received - self.rejected - stored, archived=0)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tailrace.commit.lane import Lane, Say
+from tailrace.commit.lane import Lane
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Claims, WorldError
+from tailrace.commit.ports import Claims, Say, WorldError
 from tailrace.nouns import Outcome, Rows
 from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, keys, lost, redriven_keys, wanted, without
 from tailrace.settings import Dedup
@@ -39,13 +39,18 @@ class Repeats:
         self._claims, self._redriven = claims, redriven
         self._now_ms, self._patience, self._say = now_ms, patience, say
 
-    def __call__(self, outcome: Outcome, lane: Lane) -> Outcome:
-        """Return the outcome without events that came before. The lane must be ready to take it."""
+    def __call__(self, outcome: Outcome, lane: Lane, seen: dict[str, str]) -> Outcome:
+        """Return the outcome without events that came before. The lane must be ready to take it.
+
+        `seen` are the owners of keys of the batch that goes on: the lane's, or another one's beside a plan of the lane.
+        """
         verdicts = lane.repeated
         outcome = without(outcome, verdicts or {})
         if verdicts is not None and lane.same_edition:
+            if self._dedup.by and self._claims is None and seen is not lane.seen:
+                seen.update(wanted(keys(outcome.rows, self._dedup.by, self._epoch)))
             return outcome  # what the plan stores has its keys
-        return without(outcome, self._judged(outcome.rows, lane.seen))  # another edition may store more
+        return without(outcome, self._judged(outcome.rows, seen))  # another edition may store more
 
     def _judged(self, rows: Sequence[Rows], seen: dict[str, str]) -> dict[str, str]:
         """Return why, by position, of all rows that go. `seen` are the owners of this batch's keys so far."""

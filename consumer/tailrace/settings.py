@@ -35,6 +35,9 @@ class Aws(Section, frozen=True):
     s3_endpoint: str = ""
     sqs_endpoint: str = ""
     redshift_endpoint: str = ""  # of the Data API
+    sns_endpoint: str = ""
+    firehose_endpoint: str = ""
+    lambda_endpoint: str = ""
 
 
 class Kcl(Section, frozen=True):
@@ -48,7 +51,7 @@ class Kcl(Section, frozen=True):
     lease_assignment_ms: int = 0  # 0: twice failover_ms
     max_leases: int = 16
     shutdown_grace_s: int = 60
-    turn_timeout_s: int = 300
+    turn_timeout_s: int = 600
     heap_mb: int = 0  # 0: from max_leases and the largest line
     line_mb: int = 35  # the largest line the daemon may send
     quick_start: bool = False  # short KCL timers for one machine; not for production
@@ -197,6 +200,18 @@ class Flush(Section, frozen=True):
     objects: int = 400
 
 
+class Lanes(Section, frozen=True):
+    """When a batch on its way to a destination other than the lake is due, and what happens where that is away."""
+
+    rows: int = 10_000
+    bytes: int = 16 * MIB  # of record data
+    age_s: float = 1.0
+    idle_age_s: float = 60.0  # of a batch with nothing for the destination
+    patience_s: float = 20.0  # that a destination may keep its shard waiting in a turn; then it is given up for now
+    retry_s: float = 600.0  # until a destination that was given up is tried again
+    look_s: float = 5.0  # between two looks at what `tailrace lane` has said
+
+
 class Ledger(Section, frozen=True):
     """Where the ledger is kept."""
 
@@ -260,6 +275,7 @@ class Settings(Section, frozen=True):
     flush: Flush = Flush()
     csv: Csv = Csv()
     drops: Drops = Drops()
+    lanes: Lanes = Lanes()
     ledger: Ledger = Ledger()
     redshift: Redshift = Redshift()
     world: World = World()

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from tailrace.commit.batch import Part, part_of, parts
-from tailrace.commit.lane import Lane, Say
-from tailrace.commit.ports import Sink, WorldDenied, WorldError
-from tailrace.nouns import START, Discreet, Outcome, Reason, Record, TooMuch
+from tailrace.commit.lane import Lane
+from tailrace.commit.patience import SlowError
+from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
+from tailrace.commit.switches import Order
+from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000
+WAITING: Final = frozenset({"parked", "paused", "stopped"})  # states of a lane that the others do not wait for
 
 
 class Pipeline(Protocol):
@@ -39,27 +44,48 @@ class Shard:
         lanes: Sequence[Lane],
         now_ms: Callable[[], int],
         say: Say,
-        repeats: Callable[[Outcome, Lane], Outcome] | None = None,
+        repeats: Callable[[Outcome, Lane, dict[str, str]], Outcome] | None = None,
+        orders: Mapping[str, Order] = MappingProxyType({}),
     ) -> None:
-        """`repeats` takes out of an outcome what came before, with what a lane knows; None: nothing does."""
+        """`repeats` takes out of an outcome what came before, with what a lane knows; None: nothing does.
+
+        `orders`: what persons have said of lanes, by name.
+        """
         self._pipeline = pipeline
         self._lanes = lanes
         self._now_ms = now_ms
         self._say = say
         self._repeats = repeats
+        self._orders = orders
         self._careful_records = 0
         self.delivered = START  # mark of the last record the daemon brought
         self.digits = 0  # of its sequence number, where zeros stand before it (stand-ins; Kinesis has none)
 
-    def open(self) -> None:
-        """Take every lane over."""
+    def open(self, checkpoint: str = START) -> None:
+        """Take every lane over. `checkpoint`: the mark after which the daemon goes on; the lake must not be behind it.
+
+        A lane that is new begins where the slowest of the others stands: what came before was not meant for it. One
+        that was away for so long that the daemon is past it goes on from there.
+        """
+        found = {lane.name: lane.found() for lane in self._lanes}
+        start = min((mark for mark in found.values() if mark is not None), default=START)
         for lane in self._lanes:
-            lane.open()
+            lane.open(START if found[lane.name] is not None else start if lane.name == LAKE else max(start, checkpoint))
+            if lane.name == LAKE:
+                if lane.watermark < checkpoint:
+                    return  # the caller refuses, and nothing more is touched
+                continue
+            order = self._orders.get(lane.name, Order())
+            for upto, why in (order.skip, (checkpoint, "the lane was away")):
+                if lane.watermark < upto:
+                    lane.skip(upto, why)
+            if order.paused:
+                lane.park(order.paused, paused=True)
 
     @property
     def state(self) -> str:
-        """`fill`; else `lost` or `stopped`, whatever the worst lane says."""
-        states = {lane.state for lane in self._lanes}
+        """`fill`; else `lost` where any lane has another owner, or `stopped` where the lake's waits for a person."""
+        states = {lane.state for lane in self._lanes if lane.name == LAKE or lane.state == "lost"}
         return "lost" if "lost" in states else "stopped" if "stopped" in states else "fill"
 
     @property
@@ -70,6 +96,30 @@ class Shard:
     @property
     def why(self) -> str:
         return "; ".join(lane.why for lane in self._lanes if lane.why)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The lanes beside the lake's."""
+        return tuple(lane.name for lane in self._lanes if lane.name != LAKE)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Lanes beside the lake's that are `parked`, `paused` or `stopped`, by name.
+
+        They wait for better times, or for a person; their records come again once the shard is opened anew.
+        """
+        return {lane.name: lane.state for lane in self._lanes if lane.name != LAKE and lane.state in WAITING}
+
+    def behind_s(self, now_ms: int) -> float:
+        """Return the age of the oldest record that a lane which is parked has not committed."""
+        oldest = [lane.oldest_ms for lane in self._lanes if lane.state == "parked" and lane.oldest_ms is not None]
+        return (now_ms - min(oldest, default=now_ms)) / 1000
+
+    def pause(self, name: str, why: str) -> None:
+        """Have a lane take nothing in any more."""
+        for lane in self._lanes:
+            if lane.name == name:
+                lane.park(why, paused=True)
 
     @property
     def watermark(self) -> str:
@@ -95,7 +145,7 @@ class Shard:
             self.delivered = max(self.delivered, part.last)
             sequence = part.records[-1].sequence
             self.digits = len(sequence) if sequence.startswith("0") else 0
-            if part.last <= min(lane.taken for lane in self._lanes):
+            if part.last <= min((lane.taken for lane in self._lanes if lane.state == "fill"), default=START):
                 self._say("replayed", records=len(part.records))
             elif any(lane.careful for lane in self._lanes):
                 self._add_carefully(part)
@@ -108,7 +158,7 @@ class Shard:
         except TooMuch:
             roomy = False
         else:
-            roomy = len(part.records) == 1 or all([lane.make_room(outcome) for lane in self._lanes])  # noqa: C419 every lane
+            roomy = len(part.records) == 1 or all([lane.make_room(outcome.of(lane.name)) for lane in self._lanes])  # noqa: C419 every lane
         if not roomy:
             half = len(part.records) // 2
             for records in (part.records[:half], part.records[half:]):
@@ -122,8 +172,20 @@ class Shard:
         )
         now_ms = self._now_ms()
         for lane in self._lanes:
-            lane.add(part, outcome, now_ms)
-            lane.flush_due(now_ms)
+            with self._apart(lane):
+                lane.add(part, outcome.of(lane.name), now_ms)
+                lane.flush_due(now_ms)
+
+    @contextmanager
+    def _apart(self, lane: Lane) -> Iterator[None]:
+        """What goes wrong with a destination stays its own: its lane is parked, and the others go on."""
+        if lane.name == LAKE:
+            yield
+            return
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lake must not wait for it
+            lane.park(_words(error))
 
     def _once(self, part: Part, outcome: Outcome) -> Outcome:
         """Take out what came before. One lane has the say, and all plans note it.
@@ -133,12 +195,15 @@ class Shard:
         if self._repeats is None:
             return outcome
         for lane in self._lanes:
-            lane.reach(part)
+            with self._apart(lane):
+                lane.reach(part)
         takers = [lane for lane in self._lanes if lane.wants(part)]
         if not takers:
             return outcome
         found = (lane for lane in takers if lane.repeated is not None)
-        return self._repeats(outcome, next(found, takers[0]))
+        filling = (lane for lane in takers if lane.repeated is None)  # whose batch goes on after a plan that was found
+        sayer = next(found, takers[0])
+        return self._repeats(outcome, sayer, next(filling, sayer).seen)
 
     def _add_carefully(self, part: Part) -> None:
         noting = self._lanes[0]  # one durable note is enough for the shard
@@ -197,11 +262,12 @@ class Shard:
     def _cut(self, why: str) -> None:
         for lane in self._lanes:
             if lane.forced == START:
-                lane.cut(why)
-                lane.settle()
+                with self._apart(lane):
+                    lane.cut(why)
+                    lane.settle()
 
     def adopt(self, pipeline: Pipeline, sinks: Mapping[str, Sink], digests: tuple[tuple[str, str], ...]) -> bool:
-        """Go on under another edition from the next record on; `sinks` by lane. False where that must wait.
+        """Go on under another edition from the next record on; `sinks` by lane, new ones. False where that must wait.
 
         All that is in hand is cut first, as a plan of the edition it was made with. A plan that was found open is
         replayed first. A shard that is lost or stopped opens anew some day, under whatever edition stands then.
@@ -209,24 +275,29 @@ class Shard:
         if self.state != "fill" or any(lane.forced != START for lane in self._lanes):
             return False
         for lane in self._lanes:
-            lane.cut("edition")  # waits for a plan in flight, and for no more: a turn has an end
+            with self._apart(lane):
+                lane.cut("edition")  # waits for a plan in flight, and for no more: a turn has an end
         if self.state != "fill":
             return False
         self._pipeline = pipeline
         for lane in self._lanes:
-            lane.adopt(sinks[lane.name], digests)
+            lane.adopt(sinks.get(lane.name), digests)
         return True
 
     def flush_due(self) -> None:
-        """Cut what is due."""
+        """Cut what is due, at the end of a turn."""
         now_ms = self._now_ms()
         for lane in self._lanes:
-            lane.flush_due(now_ms)
+            with self._apart(lane):
+                lane.flush_due(now_ms)
+            lane.begin_turn()
+            self._say("standing", lane=lane.name, state=lane.state, oldest_ms=lane.oldest_ms)
 
     def caught_up(self) -> None:
         """Nothing more is in the shard by now."""
         for lane in self._lanes:
-            lane.caught_up()
+            with self._apart(lane):
+                lane.caught_up()
 
     def end(self) -> None:
         """Nothing will ever come again: commit all that is in hand."""
@@ -234,14 +305,25 @@ class Shard:
         self.flush()
 
     def flush(self, within_s: float | None = None) -> bool:
-        """Commit all that is in hand and can be; True when nothing of it is left."""
-        flushed = [lane.flush(within_s) for lane in self._lanes]  # every lane, whatever the first says
-        return all(flushed)
+        """Commit all that is in hand and can be, all lanes in that one time; True when nothing of it is left."""
+        since_ms = self._now_ms()
+        going = [lane for lane in self._lanes if lane.state not in WAITING or lane.name == LAKE]
+        for lane in going:  # all at once, as far as none must wait for what it has under way
+            with self._apart(lane):
+                if lane.forced == START and not lane.in_flight:
+                    lane.cut("flush")
+        flushed = dict.fromkeys(going, False)
+        for lane in going:  # every lane, whatever the first says
+            left_s = None if within_s is None else max(0.0, within_s - (self._now_ms() - since_ms) / 1000)
+            with self._apart(lane):
+                flushed[lane] = lane.flush(left_s)
+        return all(done or lane.state in WAITING for lane, done in flushed.items())
 
     def leave(self) -> None:
         """Say goodbye in good order."""
         for lane in self._lanes:
-            lane.leave()
+            with self._apart(lane):
+                lane.leave()
 
     def drop(self) -> None:
         """Forget what is in hand and touch nothing."""
@@ -253,5 +335,14 @@ class Shard:
             lane.close()
 
     def resolved(self) -> bool:
-        """Has a person decided, since this shard stopped?"""
-        return not any(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")
+        """Has a person decided about a lane that stopped?"""
+        return not all(lane.stopped_item() for lane in self._lanes if lane.state == "stopped")
+
+
+def _words(error: Exception) -> str:
+    """Return what of a lane's failure may be logged: a library's own words may hold what an event did."""
+    kind = type(error).__name__
+    if isinstance(error, WorldError | WorldDenied | SlowError | Discreet):
+        return f"{kind}: {error}"
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{kind} in {places[-1].name}, line {places[-1].lineno}" if places else kind

@@ -7,6 +7,7 @@ from typing import get_args
 
 from faults.simulation import Drive, Scenery
 from support.simulated_world import Fault, Process
+from tailrace.nouns import mark
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 DATAS = (b"1", b"2", b"3", b"bad", b"0x")
@@ -45,6 +46,8 @@ def scenery_of(rng: Random, datas: tuple[bytes, ...], *, mistakes: bool) -> Scen
         records_max=rng.randint(1, 8),
         idle_max=12,
         lost_last=rng.random() < 0.5,
+        aside=rng.random() < 0.4,
+        left_out=rng.choice(("", "", "", mark("100", 1), mark("102", 0), mark("104", 1))),
     )
 
 

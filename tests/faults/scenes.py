@@ -9,6 +9,7 @@ from faults import real, repeated
 from faults.simulation import LIGHT, Kind, Scenery
 from support.simulated_world import KEY, Fault, Process, World
 from tailrace.commit.plan import Item, item_to_dict
+from tailrace.nouns import mark
 
 
 class Happened(NamedTuple):
@@ -42,6 +43,7 @@ LARGE = MIXED._replace(pad=70_000)
 PLANNED = Happened("swap.prepare", 1, "kill after")
 REPEATED = Scenery(datas=(*[repeated.DATAS[n] for n in (0, 1, 0, 5, 3, 5)],), rows=2, dedup="table")
 WRITTEN = Happened("create.commit_file", 1, "kill after")
+ASIDE = MIXED._replace(aside=True, datas=(b"1", b"bad", b"2", b"3"), uploads=1)
 
 SCENES = {
     "a shard from its beginning to its end": Scene(MIXED),
@@ -64,11 +66,16 @@ SCENES = {
     "events come again": Scene(REPEATED, kind=real.REAL),
     "events come again, and a plan is open": Scene(REPEATED, (PLANNED,), kind=real.REAL),
     "a plan of two formats is open, and the heir's settings name one": Scene(FORMATS, (PLANNED,), kind=real.REAL),
+    "a lane beside the lake": Scene(ASIDE),
+    "a lane beside the lake has begun to send": Scene(ASIDE, (Happened("aside.send", 2, "kill after"),)),
     "a plan with an archive is open, and the heir's settings want none": Scene(
         ARCHIVED._replace(archive=("avro", "")), (PLANNED,), kind=real.REAL
     ),
     "a plan is open, and the heir's settings want an archive": Scene(
         ARCHIVED._replace(archive=("", "avro")), (PLANNED,), kind=real.REAL
+    ),
+    "a lane beside the lake has a plan open, and is told to leave records out": Scene(
+        ASIDE._replace(left_out=mark("100", 0)), (Happened("aside.add", 1, "kill after"),)
     ),
     "a plan is open, the stream has lost a record": Scene(MIXED._replace(rows=9), (PLANNED,), trims=1),
     "a plan is open, the stream has lost all of it": Scene(MIXED._replace(records_max=2), (PLANNED,), trims=4),

@@ -9,30 +9,35 @@ from functools import cache
 from random import Random
 from typing import Literal, NamedTuple, cast
 
-from support.memory_sink import INTERNAL, MemoryPipeline, MemoryReader, MemorySink, OurMistake, values
+from support.memory_effects import EffectsSink
+from support.memory_sink import ASIDE, INTERNAL, MemoryPipeline, MemoryReader, MemorySink, OurMistake, values
 from support.simulated_daemon import Manner, SimulatedDaemon
 from support.simulated_threads import Killed, Task
-from support.simulated_world import EFFECTS, IDENTITY, LANE, Process, Strike, World, committed
+from support.simulated_world import ASIDE_KEY, EFFECTS, IDENTITY, LANE, Process, Strike, World, committed
 from tailrace.cli.resolve import decide
 from tailrace.commit.audit import audit
 from tailrace.commit.audit_compacted import Reader
 from tailrace.commit.batch import FlushLimits
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.patience import Patience
+from tailrace.commit.patience import Bound, Patience
+from tailrace.commit.plan import item_from_dict
 from tailrace.commit.ports import Place, WorldError
-from tailrace.kcl.child import Life, Resolved, Superseded
+from tailrace.commit.switches import Order, Skip
+from tailrace.kcl.child import Anew, Life, Resolved, Superseded
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import CheckpointError, DaemonGone
-from tailrace.nouns import Record, mark
+from tailrace.nouns import START, Record, mark
 from tailrace.shard import Shard
 
 STEPS_MAX = 10_000
 STAY = 0.6  # how likely a thread goes on past a point where others could
 PATIENCE_S = 20.0
+BOUND_S = 10.0  # that a lane beside the lake may keep the main thread waiting
 RESTART_S = 2.0  # the supervisor's
+RETRY_S = 60.0  # until a parked lane is tried again
 SAID_SHOWN = 120
-ALLOWED = (DaemonGone, Superseded, Resolved, WorldError, OurMistake)
+ALLOWED = (DaemonGone, Superseded, Resolved, Anew, WorldError, OurMistake)
 
 
 class Scenery(NamedTuple):
@@ -53,6 +58,8 @@ class Scenery(NamedTuple):
     accept: bool = True  # what the person says of a stopped shard
     dedup: Literal["", "plan", "table"] = ""  # how far events that come again are looked for; real shards alone
     ttl_s: int = 10**9  # of the table's claims
+    aside: bool = False  # there is a second lane, which brings about no objects; light shards alone
+    left_out: str = START  # the mark up to which all children but the first are told to leave records out of it
 
 
 class Kind(NamedTuple):
@@ -96,7 +103,31 @@ def light_shard(process: Process, scenery: Scenery) -> Shard:
         alive=lambda: None,
         uploads=scenery.uploads,
     )
-    return Shard(MemoryPipeline(process.kill), [lane], lambda: int(process.clock.monotonic() * 1000), process.say)
+    lanes = [lane, _aside(process, scenery)] if scenery.aside else [lane]
+    orders = (
+        {ASIDE: Order(skip=Skip(scenery.left_out, "a test says so"))} if process.number and scenery.left_out else {}
+    )
+    now_ms = lambda: int(process.clock.monotonic() * 1000)  # noqa: E731
+    return Shard(MemoryPipeline(process.kill), lanes, now_ms, process.say, orders=orders)
+
+
+def _aside(process: Process, scenery: Scenery) -> Lane:
+    def reach(kind: str, act: Callable[[], None]) -> None:
+        process.effect(f"aside.{kind}", act)
+
+    return Lane(
+        ASIDE,
+        IDENTITY,
+        LaneLedger(process.ledger, process.place, IDENTITY, ASIDE),
+        None,
+        EffectsSink(process.world.aside, reach, worth=1 + process.number % 2 * 9),
+        FlushLimits(scenery.rows, 10**9, scenery.age_ms // 2, 10**9, 2 * scenery.age_ms),
+        digests=(("code", str(process.number)),),
+        patience=lambda: Patience(process.clock, PATIENCE_S, lambda: 0.5),
+        say=process.say,
+        alive=lambda: None,
+        bound=Bound(process.clock, BOUND_S),
+    )
 
 
 LIGHT = Kind(light_shard, MemoryReader(), values)
@@ -202,7 +233,7 @@ class Story:
         def open_shard(_shard: str) -> Shard:
             return self.kind.make(process, self.scenery)
 
-        life = Life(cast("Daemon", daemon), open_shard, process.clock, grace_s=30.0, failover_s=3.0)
+        life = Life(cast("Daemon", daemon), open_shard, process.clock, grace_s=30.0, failover_s=3.0, retry_s=RETRY_S)
         life.say = process.say
         life.renew = lambda shard: self._renew(process, shard)
         self.world.threads.spawn(process.group, lambda: self._live(process, life))
@@ -242,6 +273,8 @@ class Story:
     def judge_sums(self, found: Counter[str]) -> None:
         """Look at everything that must hold whatever the rows are."""
         world = self.world
+        if self.scenery.aside and self.kind is LIGHT:
+            self._judge_aside(found)
         item = world.item
         kept = item.totals.stored + item.totals.rejected
         world.expect(not item.stopped, f"stopped: {item.stopped}")
@@ -254,6 +287,31 @@ class Story:
         unknown = world.kinds().keys() - EFFECTS
         world.expect(not unknown, f"kinds of effects that no list knows: {sorted(unknown)}")
         assert not world.wrong, self.told()
+
+    def _judge_aside(self, found: Counter[str]) -> None:
+        """Each delta that was planned first counts once, and each stored row is a message, in order at first."""
+        aside, world = self.world.aside, self.world
+        item = item_from_dict(world.ledger.at(ASIDE_KEY, world.ledger.revision(ASIDE_KEY)) or {})
+        world.expect(not item.stopped and item.plan is None, f"aside: {item}")
+        world.expect(item.watermark >= world.last, f"aside stands at {item.watermark}")
+        told = all("a test says so" in text for text in item.resolved)
+        world.expect(told, f"aside left out what nobody told it to: {item.resolved}")
+        given_up = next((chain for chain in aside.planned if f"; chain {chain} was open" in " ".join(item.resolved)), 0)
+        wanted = sum(delta for chain, delta in aside.planned.items() if chain <= item.chain and chain != given_up)
+        perhaps = {wanted, wanted + aside.planned.get(given_up, 0)}
+        world.expect(aside.total in perhaps, f"aside counts {aside.total}, planned were {aside.planned}")
+        world.expect(item.since.mark >= aside.ends.get(given_up, START), f"half of chain {given_up} may count twice")
+        left_out = [record for record in world.records if mark(record.sequence, record.sub) > item.since.mark]
+        missing = item.records - item.since.records - len(left_out)
+        world.expect(not missing, f"aside has {missing} records more or less than came since {item.since}")
+        first = list(dict.fromkeys(aside.messages))
+        # A child that was held up may send what was left out long after: nothing sent before it holds it back.
+        taken = [row for row in first if mark(*_record(row)) > item.since.mark]
+        world.expect(taken == sorted(taken, key=_order), f"aside sent {first}")
+        stored = {row for row in found if ":" not in row}
+        blamed = {row for row in set(first) - stored if mark(*_record(row)) in world.blamed}
+        gone = {row for row in stored - set(first) if mark(*_record(row)) <= item.since.mark}
+        world.expect(set(first) - blamed == stored - gone, f"aside sent {sorted(first)}, stored are {sorted(stored)}")
 
     def _excused(self, calm: Counter[str], found: Counter[str]) -> Counter[str]:
         """Return the calm run's rows, but a reject for a record that a child died with, where it became one."""
@@ -268,6 +326,15 @@ class Story:
         story = "\n".join(self.world.said[-SAID_SHOWN:])
         wrong = "\n".join(self.world.wrong)
         return f"seed {self.seed}, {self.scenery}, {self._drive}\n{story}\n{wrong}"
+
+
+def _order(position: str) -> tuple[int, ...]:
+    return tuple(map(int, position.split("/")))
+
+
+def _record(position: str) -> tuple[str, int]:
+    sequence, sub, _ = position.split("/")
+    return sequence, int(sub)
 
 
 def record_of(row: str) -> str:

@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from faults import archived, real, repeated
+from faults import archived, forwarded, hot, real, repeated
 from faults.chaos import DATAS, Chaos, drive_of, scenery_of
 from faults.simulation import LIGHT, Kind, Story, calm_rows
+from tailrace.nouns import START
 
 FIRST, _, COUNT = os.environ.get("SEEDS", "0:400").partition(":")
 SEEDS = range(int(FIRST), int(FIRST) + int(COUNT or 1))
@@ -54,3 +55,22 @@ def test_records_are_archived_with_the_plan_that_has_their_rows(seed: int) -> No
 @pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
 def test_so_they_are_with_the_real_pipeline_and_sink(seed: int) -> None:
     tell(seed, real.REAL, real.DATAS, mistakes=False)
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+@pytest.mark.parametrize("kind", [forwarded.FORWARDED, forwarded.BLOCKING], ids=["letters", "blocks"])
+def test_each_event_is_forwarded_or_a_letter(seed: int, kind: Kind) -> None:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, DATAS, mistakes=True)._replace(left_out=START), drive_of(rng)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=kind).run()
+    story.judge_sums(story.rows())
+    forwarded.judge(story)
+
+
+@pytest.mark.parametrize("seed", REAL_SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_sums_of_the_hot_tier_are_those_of_the_plans(seed: int) -> None:
+    rng = Random(seed)
+    scenery, drive = scenery_of(rng, DATAS, mistakes=True)._replace(left_out=START), drive_of(rng)
+    story = Story(scenery, seed, drive=drive, strike=Chaos(rng, drive.lives), kind=hot.HOT).run()
+    story.judge_sums(story.rows())
+    hot.judge(story)

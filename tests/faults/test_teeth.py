@@ -14,6 +14,7 @@ from faults.scenes import SCENES, Struck
 from faults.simulation import Drive, Scenery, Story, calm_rows
 from support import simulated_world
 from support.memory_claims import MemoryClaims
+from support.memory_effects import Effects
 from support.memory_ports import MemoryLedger, MemoryPlace
 from support.simulated_world import World
 from tailrace.commit import protocol, rules
@@ -72,8 +73,8 @@ def uncut_replay(patch: Patch) -> None:
 
 
 def unskipped_replay(patch: Patch) -> None:
-    def open_at_start(lane: Lane, opened: Callable[[Lane], None] = Lane.open) -> None:
-        opened(lane)
+    def open_at_start(lane: Lane, start: str = START, opened: Callable[[Lane, str], None] = Lane.open) -> None:
+        opened(lane, start)
         lane.taken = START
 
     patch.setattr(Lane, "open", open_at_start)
@@ -106,6 +107,35 @@ def no_generations(patch: Patch) -> None:
     patch.setattr(rules, "opening", opening)
 
 
+def added_twice(patch: Patch) -> None:
+    """A counter that does not look at the chain."""
+
+    def add(effects: Effects, _chain: int, delta: int) -> None:
+        effects.total += delta
+
+    patch.setattr(Effects, "add", add)
+
+
+def reckoned_anew(patch: Patch) -> None:
+    """Who takes a plan over applies its own deltas."""
+
+    def cut(owner: protocol.Owner, draft: Any, real: Any = protocol.cut) -> protocol.Owner:
+        new = real(owner, draft)
+        return new._replace(plan=new.plan._replace(deltas=draft.deltas)) if new.step == "take_over" else new
+
+    patch.setattr(protocol, "cut", cut)
+    patch.setattr(rules, "taking_over", lambda item, _generation, plan: rules.Next(item._replace(plan=plan)))
+
+
+def parked_is_done(patch: Patch) -> None:
+    """A lane that is parked keeps nothing from being checkpointed."""
+
+    def watermark(shard: Shard) -> str:
+        return min(lane.watermark for lane in shard._lanes if lane.state != "parked")
+
+    patch.setattr(Shard, "watermark", property(watermark))
+
+
 @pytest.mark.parametrize(
     ("world", "code"),
     [
@@ -117,6 +147,9 @@ def no_generations(patch: Patch) -> None:
         (as_it_is, names_forgotten),
         (as_it_is, unread_digest),
         (as_it_is, no_generations),
+        (as_it_is, added_twice),
+        (as_it_is, reckoned_anew),
+        (as_it_is, parked_is_done),
     ],
     ids=lambda part: getattr(part, "__name__", ""),
 )
@@ -211,6 +244,32 @@ def test_the_late_put_of_a_zombie_would_stand() -> None:
     story = Story(scene.scenery, 1, drive=Drive(lives=3, wake_at_commit=True), strike=strike, prepare=any_replace)
     with pytest.raises(AssertionError, match="after its commit"):
         story.run().judge(calm_rows(scene.scenery))
+
+
+def plan_cut_in_two(patch: Patch) -> None:
+    """Who leaves records out leaves out no more than was said, be it the half of an open plan."""
+
+    def skipping(item: Item, generation: int, upto: str, why: str, real: Any = rules.skipping) -> rules.Verdict:
+        judged = real(item, generation, upto, why)
+        if not isinstance(judged, rules.Next):
+            return judged
+        since = judged.item.since._replace(mark=upto)
+        return rules.Next(judged.item._replace(watermark=upto, since=since))
+
+    patch.setattr(rules, "skipping", skipping)
+
+
+def test_half_of_a_plan_left_out_would_count_twice(monkeypatch: Patch) -> None:
+    scene = SCENES["a lane beside the lake has a plan open, and is told to leave records out"]
+    for broken in (False, True):
+        if broken:
+            plan_cut_in_two(monkeypatch)
+        story = Story(scene.scenery, 1, drive=Drive(lives=3), strike=Struck(scene)).run()
+        if not broken:
+            story.judge(calm_rows(scene.scenery))
+            continue
+        with pytest.raises(AssertionError, match="may count twice"):
+            story.judge(calm_rows(scene.scenery))
 
 
 def test_a_stop_in_the_middle_of_a_replay_would_stop_the_shard(monkeypatch: Patch) -> None:

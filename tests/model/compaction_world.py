@@ -333,6 +333,13 @@ class Model:
 
     # -- what must hold --------------------------------------------------------------------------------------
 
+    def start(self) -> World:
+        return World()
+
+    def spent(self, world: World) -> bool:
+        """Are too few openings left to come to the end, or is nobody alive?"""
+        return all(actor.dead for actor in world.actors) or world.item.generation >= self.opens - 1
+
     def done(self, world: World) -> bool:
         """Is all compacted that is committed, and all swept?"""
         item = world.item

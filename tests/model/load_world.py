@@ -11,7 +11,6 @@ land.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -276,42 +275,12 @@ class Model:
                 return f"plan {chain} landed, and its row is there {rows} times"
         return ""
 
+    def start(self) -> World:
+        return World()
+
+    def spent(self, world: World) -> bool:
+        """Are the generations used up? That is the end of the model, not of the loaders."""
+        return world.item.generation >= self.generations
+
     def done(self, world: World) -> bool:
         return stands(world) == world.committed == self.plans
-
-
-class Found(NamedTuple):
-    """What an exploration came to."""
-
-    worlds: int
-    wrong: str = ""
-    world: World | None = None
-
-
-def explore(model: Model, worlds_max: int = 500_000) -> Found:
-    """Look at every world that can be reached, and whether the end can be reached from it."""
-    start = World()
-    before: dict[World, list[World]] = {start: []}
-    queue, ends = deque([start]), []
-    while queue:
-        world = queue.popleft()
-        if wrong := model.wrong(world):
-            return Found(len(before), wrong, world)
-        if model.done(world):
-            ends.append(world)
-        for after in model.moves(world):
-            if after not in before:
-                before[after] = []
-                queue.append(after)
-            before[after].append(world)
-        assert len(before) <= worlds_max, "the world is not small"
-    good = set(ends)
-    back = deque(ends)
-    while back:
-        for world in before[back.popleft()]:
-            if world not in good:
-                good.add(world)
-                back.append(world)
-    # A world whose generations are used up is the end of the model, not of the loaders.
-    stuck = [w for w in before if w not in good and w.item.generation < model.generations]
-    return Found(len(before), "it never ends" if stuck else "", stuck[0] if stuck else None)

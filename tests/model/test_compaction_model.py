@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from model.compaction_search import explore
 from model.compaction_world import Model, Ports
 from model.mutants import COMPACTION, Mutant, built, mutants
+from model.search import explore
 from tailrace.commit import compaction, protocol
 
 WORLDS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from model.mutants import Mutant, built, mutants
-from model.world import Model, Ports, explore
+from model.search import explore
+from model.world import Model, Ports
 from tailrace.commit import protocol
 
 WORLDS: dict[str, dict[str, Any]] = {
@@ -18,6 +19,7 @@ WORLDS: dict[str, dict[str, Any]] = {
 ECONOMIES = {
     "protocol.uploaded: `generation == upload.generation` -> False": "the same bytes are put once more",
 }
+IN_PIECES = "protocol.after: `isinstance(reply, Sent)` -> False"  # no plan with objects is; see the model of effects
 WORLDS_MAX = 400_000
 
 
@@ -28,7 +30,7 @@ def test_what_is_committed_stands_exactly_once_and_the_end_can_be_reached(world:
     assert found.worlds > 100_000, "a world this small shows nothing"
 
 
-@pytest.mark.parametrize("mutant", list(mutants()), ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", [m for m in mutants() if m.name != IN_PIECES], ids=lambda m: m.name)
 def test_every_condition_of_the_code_is_needed(mutant: Mutant) -> None:
     assert what_goes_wrong(mutant) or mutant.name in ECONOMIES
 
@@ -55,7 +57,7 @@ def test_the_mutants_cover_the_rules() -> None:
         "protocol.after",
         "protocol.uploaded",
     }
-    assert set(ECONOMIES) <= {m.name for m in mutants()}
+    assert {*ECONOMIES, IN_PIECES} <= {m.name for m in mutants()}
 
 
 @pytest.mark.parametrize("promise", Ports._fields)

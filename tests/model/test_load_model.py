@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from model.load_world import Model, Promises, explore
+from model.load_world import Model, Promises
+from model.search import explore
 
 WORLDS: dict[str, dict[str, Any]] = {
     "three in turn, two at once": {"generations": 3},

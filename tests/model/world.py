@@ -10,7 +10,6 @@ Liveness: from every world with a living owner, the world where all is committed
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -39,6 +38,7 @@ class World(NamedTuple):
     actors: tuple[Actor, ...] = ()
     trimmed: bool = False  # the stream has lost its first record: whoever reads from the start does not get it
     planned_first: bool = False  # a plan that holds the first record was durable once
+    effects: Any = ()  # what is brought about besides objects; see `effects_world`
 
 
 class Ports(NamedTuple):
@@ -113,6 +113,9 @@ class Model:
         own = self.names(actor.version, plan.chain, records_of(plan))
         return tuple(n for n in plan.names if n in own)
 
+    def deltas(self, version: int, records: tuple[int, ...]) -> str:
+        return ""
+
     # -- moves -----------------------------------------------------------------------------------------------
 
     def moves(self, world: World) -> Iterator[World]:
@@ -168,6 +171,7 @@ class Model:
                 positions_digest=" ".join(map(str, records)),
                 counts=Item().totals,
                 names=self.names(actor.version, item.chain + 1, records),
+                deltas=self.deltas(actor.version, records),
             )
             yield world, self.entered(actor, self.p.cut(owner, draft))
 
@@ -239,6 +243,14 @@ class Model:
         owner = self.p.after(actor.owner, self.p.Write(actor.owner.plan), None)
         return actor._replace(owner=owner, todo=(), upload=None)
 
+    def start(self) -> World:
+        return World()
+
+    def spent(self, world: World) -> bool:
+        """Are too few openings left to come to the end, or is nobody alive?"""
+        living = any(not actor.dead for actor in world.actors)
+        return not living or world.item.generation >= self.opens - self.opens_to_the_end
+
     def done(self, world: World) -> bool:
         """Is every record that can be read committed?"""
         left = set(range(number(world.item.watermark) + 1, self.records + 1)) - ({1} if world.trimmed else set())
@@ -271,59 +283,3 @@ class Model:
             if not actor.dead and actor.owner.step == "lost" and actor.owner.generation == world.item.generation:
                 return f"the rightful owner gave the shard up: {actor.owner.why}"
         return ""
-
-
-class Found(NamedTuple):
-    """What an exploration came to."""
-
-    worlds: int
-    wrong: str
-    world: World | None
-
-
-def explore(model: Model, *, live: bool = True, worlds_max: int = 3_000_000) -> Found:
-    """Explore every world; stop at the first wrong one, which is among the nearest to the start."""
-    start = World()
-    ids = {start: 0}
-    worlds = [start]
-    before: list[list[int]] = [[]]
-    goals: list[int] = []
-    queue = deque([start])
-    while queue:
-        world = queue.popleft()
-        here = ids[world]
-        wrong = model.wrong(world)
-        if wrong:
-            return Found(len(worlds), wrong, world)
-        if model.done(world):
-            goals.append(here)
-        try:
-            following = list(model.moves(world))
-        except AssertionError as error:
-            return Found(len(worlds), f"the protocol met a state it excludes: {error}", world)
-        for new in following:
-            at = ids.get(new)
-            if at is None:
-                at = ids[new] = len(worlds)
-                worlds.append(new)
-                before.append([])
-                queue.append(new)
-            if live:
-                before[at].append(here)
-        if len(worlds) > worlds_max:
-            return Found(len(worlds), "more worlds than the limit", world)
-    return Found(len(worlds), _stuck(model, worlds, before, goals) if live else "", None)
-
-
-def _stuck(model: Model, worlds: list[World], before: list[list[int]], goals: list[int]) -> str:
-    can, todo = set(goals), list(goals)
-    while todo:
-        for earlier in before[todo.pop()]:
-            if earlier not in can:
-                can.add(earlier)
-                todo.append(earlier)
-    for at, world in enumerate(worlds):
-        living = any(not actor.dead for actor in world.actors)
-        if at not in can and living and world.item.generation < model.opens - model.opens_to_the_end:
-            return f"the end cannot be reached from {world}"
-    return ""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tailrace.nouns import Rows, Table
 from tailrace.sinks.ddl.views import FILED
-from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, keys, safe, split, table_of
+from tailrace.sinks.lake.layout import NULL_VALUE, VALUE_CHARS_MAX, Layout, folders, keys, safe, split, table_of
 
 TIME = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(
@@ -84,7 +84,7 @@ def test_each_row_lies_in_its_own_folder_and_none_is_lost(
     rows = rows_of(made)
     before = rows.batch.to_pylist()
     parts = split(rows, layout)
-    assert [folder for folder, _ in parts] == sorted({folder for folder, _ in parts})
+    assert [folder for folder, _ in parts] == sorted(folders(rows, layout))
     seen: Counter[int] = Counter()
     for folder, batch in parts:
         assert batch.schema == SCHEMA
@@ -96,6 +96,15 @@ def test_each_row_lies_in_its_own_folder_and_none_is_lost(
             assert {**row, "time_source": ""} == {**old, "time_source": ""}
             seen[row["n"]] += 1
     assert seen == Counter(range(len(made)))
+
+
+def test_a_folders_rows_hold_no_memory_of_the_others() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    long = [(f"tenant-{at}" * 1000, noon, timedelta(0), "") for at in range(20)]
+    rows = rows_of(long)
+    parts = split(rows, Layout(tenant_partition=True))
+    assert len(parts) == 20
+    assert sum(batch.get_total_buffer_size() for _, batch in parts) < 2 * rows.batch.get_total_buffer_size()
 
 
 @given(st.lists(events, min_size=1, max_size=40), st.integers(0, 40))

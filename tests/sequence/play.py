@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, cast
 
-from faults.simulation import PATIENCE_S, STEPS_MAX, Kind, Scenery, Story
+from faults.simulation import PATIENCE_S, RETRY_S, STEPS_MAX, Kind, Scenery, Story
 from support.simulated_daemon import Manner, SimulatedDaemon
 from support.simulated_threads import Task
 from support.simulated_world import KEY, Fault, Process, Strike
@@ -13,11 +13,13 @@ from tailrace.commit.plan import Item, item_to_dict
 from tailrace.kcl.child import Life
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import DaemonGone, LeaseLost, Records, ShardEnded, ShutdownRequested, Turn
+from tailrace.kcl.switching import Obey, Orders
 from tailrace.nouns import mark
 from tailrace.shard import Shard
 
 GRACE_S = 30.0
 FAILOVER_S = 10.0
+TURN_S = 300.0
 WORDS = {
     "swap.open": "Opened",
     "swap.prepare": "Prepared",
@@ -104,21 +106,34 @@ class Play(Story):
         *script: Step,
         strikes: Mapping[tuple[str, int], Fault] | None = None,
         renew: Callable[[Shard], None] = lambda _shard: None,
+        orders: Callable[[], Orders] = dict,
     ) -> list[str]:
-        """Let one child live through a script; return what it did. `strikes` names the n-th effect of a kind."""
+        """Let one child live through a script; return what it did. `strikes` names the n-th effect of a kind.
+
+        `orders`: what persons say of lanes, asked at the opening and in each turn.
+        """
         process = Process(self.world, len(self.processes))
         self.processes.append(process)
         world = self.world
         world.holder, world.strike = process, self.strike
         self._strikes, self._counts = strikes or {}, {}
         before = len(world.done)
+
+        def open_shard(_shard: str) -> Shard:
+            shard = self.kind.make(process, self.scenery)
+            first = shard._orders = {**shard._orders, **orders()}
+            life.obey = Obey(orders, first, life.start_anew)
+            return shard
+
         life = Life(
             cast("Daemon", ScriptedDaemon(process, script)),
-            lambda _shard: self.kind.make(process, self.scenery),
+            open_shard,
             process.clock,
             GRACE_S,
             FAILOVER_S,
-            renew=renew,
+            TURN_S,
+            renew,
+            RETRY_S,
         )
         life.say = process.say
         with world.threads.installed():
@@ -155,4 +170,17 @@ class Play(Story):
         return sorted(self.rows().elements())
 
 
-__all__ = ["END", "FAILOVER_S", "GRACE_S", "LOST", "PATIENCE_S", "STOP", "TICK", "Feed", "Play", "Wait"]
+__all__ = [
+    "END",
+    "FAILOVER_S",
+    "GRACE_S",
+    "LOST",
+    "PATIENCE_S",
+    "RETRY_S",
+    "STOP",
+    "TICK",
+    "TURN_S",
+    "Feed",
+    "Play",
+    "Wait",
+]

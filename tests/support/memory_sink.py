@@ -16,13 +16,15 @@ import pyarrow as pa
 from tailrace.commit.audit_compacted import Contents, Origins
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.plan import commit_name
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import Plan, commit_name
 from tailrace.commit.ports import Body, CommitFacts, Place
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rows, Table
 
 EVENTS = Table("events/v1", pa.schema([]), ())
 QUARANTINE = Table("quarantine", pa.schema([]), ())
 INTERNAL = "internal"
+ASIDE = "hot"  # the lane beside the lake
 
 
 class OurMistake(Exception):
@@ -53,9 +55,17 @@ class MemoryPipeline:
         return _outcome([], [f"{record.sequence}/{record.sub}/0"], INTERNAL)
 
 
+class Positions(list[str]):
+    """Rows, as a list."""
+
+    @property
+    def num_rows(self) -> int:
+        return len(self)
+
+
 def _outcome(good: list[str], bad: list[str], stage: str) -> Outcome:
-    rows = [Rows(EVENTS, good)] if good else []
-    rows += [Rows(QUARANTINE, [f"{stage}:{position}" for position in bad])] if bad else []
+    rows = [Rows(EVENTS, Positions(good), {ASIDE: Positions(good)})] if good else []
+    rows += [Rows(QUARANTINE, Positions(f"{stage}:{position}" for position in bad))] if bad else []
     total = len(good) + len(bad)
     return Outcome(rows, total, len(good), len(bad), 0, Counter(), Counter())
 
@@ -117,6 +127,12 @@ class MemoryFilling:
         identity = Identity(facts.stream, facts.epoch, facts.shard)
         bodies[commit_name(identity, facts.chain)] = BytesBody(encode(facts, stored))
         return bodies
+
+    def deltas(self) -> str:
+        return ""
+
+    def deliver(self, _plan: Plan, _patience: Patience) -> str:
+        return ""
 
     def drop(self) -> None:
         self._folders = {}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
 
-from tailrace.commit import lane as lane_module
+from tailrace.commit import lane, objects
 
 
 class Killed(BaseException):
@@ -124,13 +124,15 @@ class Threads:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Put these threads under the lane in place of the machine's."""
-        machine = vars(lane_module)
-        before = {name: machine[name] for name in ("ThreadPoolExecutor", "wait")}
-        machine.update(ThreadPoolExecutor=self.executor, wait=self.wait)
+        both = [vars(module) for module in (lane, objects)]
+        before = [{name: machine[name] for name in ("ThreadPoolExecutor", "wait")} for machine in both]
+        for machine in both:
+            machine.update(ThreadPoolExecutor=self.executor, wait=self.wait)
         try:
             yield
         finally:
-            machine.update(before)
+            for machine, names in zip(both, before, strict=True):
+                machine.update(names)
 
 
 class _Future(Future[Any]):

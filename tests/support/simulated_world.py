@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 from support.memory_claims import MemoryClaims
+from support.memory_effects import Effects
 from support.memory_ports import MemoryLedger, MemoryPlace
+from support.memory_sink import ASIDE
 from support.simulated_threads import Group, Killed, Threads
 from tailrace.commit.committed import SUFFIXES, decode, told_once
 from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
@@ -18,7 +20,15 @@ from tailrace.commit.ports import Body, Head, WorldError
 from tailrace.nouns import START, Identity, Record, mark
 
 Fault = Literal[
-    "kill before", "kill after", "lose the reply", "fail", "stall before", "stall after", "ledger away", "place away"
+    "kill before",
+    "kill after",
+    "lose the reply",
+    "fail",
+    "stall before",
+    "stall after",
+    "ledger away",
+    "place away",
+    "aside away",
 ]
 Strike = Callable[["Process", str], Fault | None]
 T = TypeVar("T")
@@ -26,12 +36,17 @@ T = TypeVar("T")
 EFFECTS = frozenset(
     {
         "ledger.read",
-        *(f"swap.{s}" for s in ("open", "prepare", "take_over", "commit", "suspect", "leave", "stop")),
+        *(
+            f"swap.{s}"
+            for s in ("open", "prepare", "take_over", "advance", "commit", "skip", "suspect", "leave", "stop")
+        ),
         *(f"create.{what}" for what in ("object", "commit_file", "shelf")),
         *(f"{verb}.{what}" for verb in ("head", "replace", "sync") for what in ("object", "commit_file")),
         "read.shelf",
         "sync.shelf",
         "claim",
+        "aside.add",
+        "aside.send",
         "swap.redriven",
         "checkpoint",
         "checkpoint_end",
@@ -41,11 +56,13 @@ EFFECTS = frozenset(
 SERVICES = {
     **dict.fromkeys(("ledger", "swap", "claim"), "ledger"),  # one service, several tables
     **dict.fromkeys(("create", "head", "replace", "read", "sync"), "place"),
+    "aside": "aside",
 }
 AWAY_S = 45.0  # longer than the patience of a simulated child
 IDENTITY = Identity("stream", "epoch", "shard-0")
 LANE = "lake"
 KEY = lane_key(IDENTITY, LANE)
+ASIDE_KEY = lane_key(IDENTITY, ASIDE)
 
 
 def service_of(kind: str) -> str:
@@ -89,7 +106,10 @@ class World:
         self.checkpoint = START  # what KCL has accepted
         self.end_taken = False
         self.strike: Strike = lambda _process, _kind: None
-        self.away: dict[str, float] = {"ledger": 0.0, "place": 0.0}
+        self.away: dict[str, float] = {"ledger": 0.0, "place": 0.0, "aside": 0.0}
+        self.aside = Effects()
+        self.planned: dict[int, str] = {}  # chain of the lane beside the lake -> deltas, as they became durable first
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}  # of the hot table
         self.done: list[Done] = []
         self.said: list[str] = []
         self.wrong: list[str] = []
@@ -145,7 +165,7 @@ class Process:
         world.done.append(Done(self.number, kind, fault))
         world.said.append(f"{self.number}: {kind}{f' [{fault}]' if fault else ''}")
         service = service_of(kind)
-        if fault in {"ledger away", "place away"}:
+        if fault in {"ledger away", "place away", "aside away"}:
             world.away[fault.partition(" ")[0]] = world.now_s + AWAY_S
         if fault == "fail" or world.away.get(service, 0.0) > world.now_s:
             raise lost("no answer")
@@ -214,6 +234,11 @@ class _Ledger:
             refused = self._world.ledger.swap(key, expected, item)
             if refused is None:
                 self._world.blamed.update(new.poison)
+                if key == ASIDE_KEY and new.plan is not None:
+                    self._world.planned.setdefault(new.plan.chain, new.plan.deltas)
+                    self._world.aside.ends[new.plan.chain] = new.plan.last
+                    if new.plan.deltas.isdecimal() or not new.plan.deltas:
+                        self._world.aside.planned.setdefault(new.plan.chain, int(new.plan.deltas or 0))
             return refused
 
         return self._process.effect(f"swap.{kind}", act)
@@ -225,10 +250,14 @@ class _Ledger:
 def _kind(was: Item, new: Item) -> str:
     if new.generation != was.generation:
         return "open"
+    if new.since != was.since:
+        return "skip"
     if new.chain != was.chain:
         return "commit"
     if new.plan != was.plan:
-        return "prepare" if was.plan is None else "take_over"
+        if was.plan is None or new.plan is None:
+            return "prepare"
+        return "take_over" if new.plan.sent == was.plan.sent else "advance"
     if new.stopped != was.stopped:
         return "stop"
     if new.failures == 0 and was.failures:

@@ -72,7 +72,7 @@ def test_a_refusal_names_its_file(tmp_path: Path) -> None:
         load(settings_of(tmp_path / "schemas", json="[]"))
     with pytest.raises(BookError, match="nowhere: no such folder"):
         load(settings_of(tmp_path / "nowhere"))
-    with pytest.raises(BookError, match=r"none\.json: no such file"):
+    with pytest.raises(RouteError, match=r"^\[routes\] path: .*none\.json: no such file"):
         load(settings_of(tmp_path / "schemas", path=str(tmp_path / "none.json")))
 
 

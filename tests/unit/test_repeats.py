@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from support.memory_claims import MemoryClaims
 from support.memory_ports import MemoryLedger
 from support.pipelines import IDENTITY, holds, pipeline, record, stored
 from tailrace.commit.claims import LedgerClaims
+from tailrace.commit.lane import Lane
 from tailrace.commit.patience import Patience
 from tailrace.commit.ports import Claims, WorldError
 from tailrace.nouns import Outcome, Redriven
@@ -70,7 +71,7 @@ class Here:
 
     def outcome(self, *found: tuple[int, Any], hand: Any = None) -> Outcome:
         made = pipeline()([record(event if isinstance(event, bytes) else _click(event), at) for at, event in found])
-        outcome = self.stage(made, hand or self.hand)
+        outcome = self.stage(made, hand or self.hand, (hand or self.hand).seen)
         holds(outcome)
         assert outcome.filtered == len(outcome.repeated) == sum(outcome.filtered_by.values())
         return outcome
@@ -148,6 +149,16 @@ def test_a_plan_that_was_found_decides_and_nobody_is_asked() -> None:
     assert outcome.filtered_by == {("click", "duplicate"): 1}
     assert hand.seen == {}
     assert here.takes((0, "a"), (1, "a"), (2, marked), (3, marked), hand=Hand({})) == [0, 1, 2, 3]
+
+
+def test_a_batch_beside_a_plan_that_was_found_knows_what_the_plan_let_pass() -> None:
+    here = Here()
+    found, beside = Hand({}), Hand()
+    made = here.outcome((0, "a"), (1, "b"), hand=found)
+    assert (made.stored, found.seen) == (2, {})
+    here.stage(made, cast("Lane", found), beside.seen)
+    assert len(beside.seen) == 2
+    assert here.takes((2, "a"), (3, "c"), hand=beside) == [3]
 
 
 def test_a_plan_of_another_edition_decides_what_goes_and_the_rest_is_asked_for() -> None:

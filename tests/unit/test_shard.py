@@ -14,7 +14,8 @@ from support.memory_plans import plan
 from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.plan import Counts, Item, PositionsDigest, commit_name, lane_key
+from tailrace.commit.plan import Counts, Item, PositionsDigest, Since, commit_name, lane_key
+from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
 
@@ -41,10 +42,10 @@ class Made:
 
 
 @contextmanager
-def made(world: World) -> Iterator[Made]:
+def made(world: World, checkpoint: str = START) -> Iterator[Made]:
     one = Made(world)
     try:
-        one.shard.open()
+        one.shard.open(checkpoint)
         yield one
     finally:
         one.shard.close()
@@ -122,16 +123,17 @@ def test_what_was_delivered_counts_though_it_was_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lake", "hot", "state"), [("", "", "fill"), ("why", "", "stopped"), ("", "why", "stopped"), ("a", "b", "stopped")]
+    ("lake", "hot", "state"), [("", "", "fill"), ("why", "", "stopped"), ("", "why", "fill"), ("a", "b", "stopped")]
 )
-def test_one_stopped_lane_stops_the_shard(lake: str, hot: str, state: str) -> None:
+def test_the_lakes_lane_stops_the_shard_and_another_one_itself(lake: str, hot: str, state: str) -> None:
     world = World()
     write(world, "lake", Item(generation=1, stopped=lake))
     write(world, "hot", Item(generation=1, stopped=hot))
     with made(world) as one:
         assert one.shard.state == state
         assert one.shard.why == "; ".join(filter(None, (lake, hot)))
-        assert one.shard.resolved() is (state == "fill")
+        assert one.shard.waiting == ({"hot": "stopped"} if hot else {})
+        assert not one.shard.resolved()
 
 
 def test_an_open_plan_of_one_lane_waits_while_the_other_flushes() -> None:
@@ -156,13 +158,67 @@ def test_the_end_forces_what_waits() -> None:
     assert item(world, "lake").stopped
 
 
+def test_a_new_lane_begins_where_the_others_stand() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    with made(world) as one:
+        assert one.hot.watermark == mark("2", 0)
+        one.shard.add(ones(1, 4))
+        one.shard.end()
+    assert [item(world, lane).records for lane in ("lake", "hot")] == [2, 2]
+
+
+def test_a_lane_that_was_away_goes_on_where_the_daemon_does_and_says_what_it_left_out() -> None:
+    world = World()
+    write(world, "lake", Item(generation=1, chain=3, watermark=mark("6", 0)))
+    write(world, "hot", Item(generation=1, chain=1, watermark=mark("2", 0), plan=plan(chain=2, last=4)))
+    with made(world, checkpoint=mark("5", 0)) as one:
+        one.shard.add(ones(6, 2))
+        one.shard.end()
+    hot = item(world, "hot")
+    assert (hot.chain, hot.watermark, hot.records) == (3, mark("7", 0), 2)
+    words = "skipped after 2/0 to 5/0: the lane was away; chain 2 was open"
+    assert hot.resolved == (words,)
+    assert hot.since == Since(mark("5", 0))
+
+
+def test_a_destination_in_trouble_is_parked_and_the_lake_goes_on() -> None:
+    world = World()
+    with made(world) as one:
+
+        def broken(*_args: object) -> str:
+            raise WorldDenied("no such table")
+
+        vars(one.hot._filling)["deliver"] = broken
+        one.shard.add(ones(1, 8))
+        one.shard.end()
+        assert one.shard.waiting == {"hot": "parked"}
+        assert "no such table" in one.shard.why
+        assert (one.shard.state, one.shard.watermark) == ("fill", START)
+    assert item(world, "lake").records == 8
+
+
+def test_what_a_library_says_of_an_events_data_is_not_told() -> None:
+    world = World()
+    with made(world) as one:
+
+        def broken(*_args: object) -> str:
+            raise ValueError("cannot convert 'eve@example.com'")
+
+        vars(one.hot._filling)["deliver"] = broken
+        one.shard.add(ones(1, 2))
+        one.shard.end()
+        assert "ValueError in broken, line" in one.shard.why
+        assert "eve" not in one.shard.why
+
+
 class Asked:
     """Takes one position out of whatever it is asked about, and notes which lane knew what."""
 
     def __init__(self) -> None:
         self.by: list[tuple[str, bool, int]] = []  # lane, whether a plan was found open, keys it has seen
 
-    def __call__(self, outcome: Outcome, lane: Lane) -> Outcome:
+    def __call__(self, outcome: Outcome, lane: Lane, _seen: dict[str, str]) -> Outcome:
         self.by.append((lane.name, lane.repeated is not None, len(lane.seen)))
         if lane.repeated is None:
             lane.seen[str(len(self.by))] = "owner"
@@ -178,6 +234,7 @@ def asking(one: Made) -> Asked:
 def test_what_came_before_is_asked_of_the_first_lane_that_takes_the_records() -> None:
     world = World()
     write(world, "lake", Item(generation=1, chain=1, watermark=mark("2", 0)))
+    write(world, "hot", Item(generation=1))
     with made(world) as one:
         asked = asking(one)
         one.shard.add(ones(1, 6))

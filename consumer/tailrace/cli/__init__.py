@@ -61,10 +61,14 @@ COMMANDS = (
     Command("ddl", "look", "Print the tables and views of a warehouse that fit the schemas, and what a change adds."),
     Command("quarantine", "look", "List, show or count what was rejected."),
     Command("audit", "look", "Prove from ledger, commit files and objects that each record is stored once."),
+    Command("hot", "look", "Make or check the hot table; read a user, a type, or the day's top users."),
     Command("where", "look", "Find one event: its record, plan, object and row group, or its reject."),
-    Command("redrive", "mend", "Mend what was rejected and send it again."),
+    Command("redrive", "mend", "Mend what was rejected and send it again (dead letters: `tailrace dead`)."),
+    Command("dead", "mend", "List what could not be forwarded, and send it to its destination once more."),
+    Command("backup-dlq", "mend", "Write the messages of a queue to a file of JSON lines."),
     Command("compact", "mend", "Make few large files of the many small ones of hours that are over."),
-    Command("resolve", "mend", "Decide about a shard that stopped because a replay differed from its plan."),
+    Command("lane", "mend", "List destinations, pause and resume them, or have them leave records out."),
+    Command("resolve", "mend", "Decide about a shard or a lane that stopped because a replay differed from its plan."),
 )
 
 # Errors that are a sentence for the person, not a fault of the program: (module, class) -> exit status. Looked up
@@ -135,7 +139,8 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tailrace",
         usage="tailrace [--config FILE] COMMAND ...",
-        description="Reads a Kinesis stream and leaves every event exactly once in the lake or in quarantine.",
+        description="Reads a Kinesis stream and leaves every event exactly once in the lake or in quarantine.\n"
+        "By route, events also go into a hot table of DynamoDB, and on to other services.",
         epilog="`tailrace COMMAND --help` says more about one.",
         formatter_class=_Listing,
         allow_abbrev=False,

@@ -1,18 +1,19 @@
 """`tailrace audit`. Rule: the exit status is the verdict.
 
-0: all holds. 1: something does not. 2: it could not be asked.
+0: all holds. 1: something does not, of the lake or of a lane beside it. 2: it could not be asked. A lane that is
+behind, paused, stopped, or told to leave records out is a note.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from tailrace.cli.selection import add_origins, opened
 from tailrace.commit.audit import CHECKS, audit
-from tailrace.commit.audit_report import Finding, Report, ShardReport
+from tailrace.commit.audit_report import Finding, LaneReport, Report, ShardReport
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.read import LakeReader
 
@@ -65,6 +66,8 @@ def _print(report: Report, *, explain: bool) -> None:
             print(f"! {shard.shard}: {finding.check}: {finding.text}")
         for note in shard.notes:
             print(f"  {shard.shard}: {note}")
+    for lane in report.lanes:
+        print("\n".join(_beside(lane)))
     for finding in report.findings:
         print(f"! {finding.check}: {finding.text}")
     for note in report.notes:
@@ -75,6 +78,17 @@ def _print(report: Report, *, explain: bool) -> None:
 def _line(shard: ShardReport) -> tuple[str, ...]:
     numbers = [f"{n:,}" for n in shard.events]
     return (shard.shard, f"{shard.chain:,}", *numbers, _verdict(holds=shard.holds))
+
+
+def _beside(lane: LaneReport) -> Iterator[str]:
+    received, stored, rejected, filtered, _ = lane.totals
+    agrees = ", agrees with the lake" if lane.compared and lane.holds else ""
+    law = f"{received:,} received = {stored:,} delivered + {rejected:,} rejected + {filtered:,} filtered"
+    yield f"{lane.shard} {lane.lane}: {law}, of {lane.records:,} records{agrees}"
+    for finding in lane.findings:
+        yield f"! {lane.shard} {lane.lane}: {finding.check}: {finding.text}"
+    for note in lane.notes:
+        yield f"  {lane.shard} {lane.lane}: {note}"
 
 
 def _verdict(*, holds: bool) -> str:
@@ -92,7 +106,9 @@ def _explain(shard: ShardReport) -> None:
 
 
 def _sentence(report: Report) -> str:
-    findings = len(report.findings) + sum(len(shard.findings) for shard in report.shards)
+    findings = sum(
+        map(len, [report.findings, *(s.findings for s in report.shards), *(b.findings for b in report.lanes)])
+    )
     if not report.shards:
         return "Nothing is committed yet." if report.holds else f"{findings} findings."
     if not report.holds:
@@ -122,6 +138,19 @@ def _to_json(report: Report) -> dict[str, object]:
                 "notes": shard.notes,
             }
             for shard in report.shards
+        ],
+        "lanes": [
+            {
+                "shard": lane.shard,
+                "lane": lane.lane,
+                "holds": lane.holds,
+                **lane.totals._asdict(),
+                "records": lane.records,
+                "compared": lane.compared,
+                "findings": _plain(lane.findings),
+                "notes": lane.notes,
+            }
+            for lane in report.lanes
         ],
     }
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import pyarrow as pa
 
 from tailrace.cli.trial import REJECTED, STORED, Judged, Trial, told
 from tailrace.edition import Edition, load
@@ -26,6 +27,8 @@ from tailrace.schema.remarks import remarks
 from tailrace.schema.source import Files
 from tailrace.schema.steps import Change, Step, expected, found, said
 from tailrace.settings import Dedup, Enrich, Privacy, Routes, Settings, SettingsError
+from tailrace.sinks.forward.https import columns_of
+from tailrace.sinks.hot import options as hot
 
 GOOD: Final = ".good.jsonl"
 BAD: Final = ".bad.jsonl"
@@ -103,7 +106,8 @@ def examine(settings: Settings) -> Report:
     for kind in book.types():
         _steps(book, kind, settings.schemas.path, report)
     _remarks(book, settings.schemas.path, report)
-    _patterns(settings, edition, report)
+    _routes(settings, edition, report)
+    _patterns(settings, book, report)
     return report
 
 
@@ -123,7 +127,7 @@ def _edition(settings: Settings, files: _Sound, report: Report) -> Edition | Non
                 continue
             where, _, message = str(error).partition(": ")
             kind = "schema" if where.startswith(origin) else "settings"
-            if isinstance(error, RouteError) or where == settings.routes.path:
+            if isinstance(error, RouteError):
                 report.findings.append(Finding("route", where, message))
                 settings = msgspec.structs.replace(settings, routes=Routes())
                 continue
@@ -271,12 +275,39 @@ def _lifted(book: Book, kind: str, version: str) -> Iterable[str]:
 # ---- settings that name types
 
 
-def _patterns(settings: Settings, edition: Edition, report: Report) -> None:
+def _columns(book: Book) -> Iterator[str]:
+    """Yield the columns of all tables, `a.b` those inside structs; and `a.` where JSON text may have any inside."""
+
+    def inside(fields: Iterable[pa.Field], start: str) -> Iterator[str]:
+        for field in fields:
+            yield start + field.name
+            if pa.types.is_struct(field.type):
+                yield from inside(field.type, f"{start}{field.name}.")
+            elif pa.types.is_string(field.type) and not start:
+                yield f"{field.name}."
+
+    for schema in (book.envelope, *(table.schema for table in book.tables().values())):
+        yield from inside(schema, "")
+
+
+def _routes(settings: Settings, edition: Edition, report: Report) -> None:
     book, routes = edition.book, edition.treatment.routes
+    where = "[routes] json" if settings.routes.json else settings.routes.path
     for name, pattern in unknown_events(routes, book.types()) if routes else ():
-        where = "[routes] json" if settings.routes.json else settings.routes.path
         message = f"{name}: enabled_events: found {pattern!r}, expected the name of an event type with a schema"
         report.findings.append(Finding("route", where, message))
+    columns = set(_columns(book))
+    for one in edition.destinations:
+        if one.service == "dynamodb":
+            for text in hot.strays(hot.options_of(one), columns, book.types()):
+                report.notes.append(Finding("route", where, f"route {one.name}: options: {text}"))
+        for name in columns_of(one.options.get("template")) if one.service == "https" else ():
+            if name not in columns or "." in name:
+                message = f"route {one.name}: options: template: no table has the column {name}"
+                report.notes.append(Finding("route", where, message))
+
+
+def _patterns(settings: Settings, book: Book, report: Report) -> None:
     for path in strays(settings.privacy, book):
         message = f"{path}: a member of no schema; where it stands in no event, nothing is altered"
         report.notes.append(Finding("settings", "[privacy] pseudonyms", message))

@@ -41,7 +41,7 @@ from tailrace_producer.aggregate import UserRecord
 from tailrace_producer.put import Putter
 
 NAME = "redrive"
-HELP = "Mend what was rejected and send it again."
+HELP = "Mend what was rejected and send it again (dead letters: `tailrace dead`)."
 GROUP = "mend"
 BATCH: Final = 500  # events tried, noted and sent together
 BATCH_BYTES: Final = 8 * MIB

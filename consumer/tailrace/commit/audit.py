@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tailrace.commit import audit_archive
 from tailrace.commit.audit_compacted import Contents, Outputs, Reader
+from tailrace.commit.audit_lanes import Beside
 from tailrace.commit.audit_report import Finding, Report, ShardReport
 from tailrace.commit.audit_strays import strays
 from tailrace.commit.committed import (
@@ -75,7 +76,7 @@ def _chains(items: Mapping[str, TableItem]) -> Mapping[str, int]:
 def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream: str, expired_before: str) -> Report:
     report = Report(epoch, [], [], [])
     named: set[int] = set()
-    items = tables_of(ledger, epoch)  # before the shards
+    items, beside = tables_of(ledger, epoch), Beside(ledger, epoch, stream)  # before the shards
     try:
         view = whole_of(place, epoch, items)
         report.findings.extend(Finding("commits", text) for text in wrong_folds(place, epoch, items, view))
@@ -85,20 +86,30 @@ def _once(ledger: LedgerStore, place: Place, reader: Reader, epoch: str, stream:
     outputs = Outputs(place, reader, view, partial(_expired, place, expired_before))
     shards = list(shards_of(ledger, epoch, stream))
     for shard in shards:
-        one = _ShardAudit(place, reader, shard, expired_before, outputs)
+        one = _ShardAudit(place, reader, shard, expired_before, outputs, partial(beside.see, shard.identity.shard))
         one.run()
         named |= one.named
         report.shards.append(one.report)
     named |= _outputs(place, report, outputs)
     strays(ledger, place, reader, report, shards, named)
-    return report
+    return report._replace(lanes=tuple(beside.reports(shards)))
 
 
 class _ShardAudit:
     """One shard, plan after plan."""
 
-    def __init__(self, place: Place, reader: Reader, shard: Shard, expired_before: str, outputs: Outputs) -> None:
+    def __init__(
+        self,
+        place: Place,
+        reader: Reader,
+        shard: Shard,
+        expired_before: str,
+        outputs: Outputs,
+        seen: Callable[[CommitFacts], None],
+    ) -> None:
+        """`seen` is told of each plan, in their order."""
         self._place = place
+        self._seen = seen
         self._reader = reader
         self._shard = shard
         self._expired_before = expired_before
@@ -125,6 +136,7 @@ class _ShardAudit:
             files += 1
             self._commit(chain, found)
             self._range(chain, found, end)
+            self._seen(found.facts)
             end = found.facts.last
         self._same("ranges", "the last plan's end against the ledger's watermark", end or "", item.watermark)
         for field, ours, theirs in zip(Counts._fields, self._sums, item.totals, strict=True):

@@ -37,6 +37,22 @@ class ShardReport(NamedTuple):
         return tuple(self.totals.events.values())
 
 
+class LaneReport(NamedTuple):
+    """What was looked at in one lane beside the lake's, and what was found."""
+
+    shard: str
+    lane: str
+    totals: Counts
+    records: int
+    findings: list[Finding]
+    notes: list[str]  # what it left out, and what it waits for: no findings
+    compared: bool  # with the lake's plans
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+
 class Report(NamedTuple):
     """The whole lake."""
 
@@ -44,7 +60,10 @@ class Report(NamedTuple):
     shards: list[ShardReport]
     findings: list[Finding]  # of no shard that the ledger knows
     notes: list[str]
+    lanes: tuple[LaneReport, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return not self.findings and all(shard.holds for shard in self.shards)
+        return (
+            not self.findings and all(shard.holds for shard in self.shards) and all(lane.holds for lane in self.lanes)
+        )

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 
 from tailrace.commit.audit_compacted import Reader
 from tailrace.commit.audit_report import Finding, Report
-from tailrace.commit.committed import LAKE, SUFFIXES, Shard
+from tailrace.commit.committed import SUFFIXES, Shard
 from tailrace.commit.compaction import COMPACTED, table_key
 from tailrace.commit.compaction import item_from_dict as table_item
 from tailrace.commit.plan import item_from_dict, lane_key
 from tailrace.commit.ports import LedgerStore, Place
+from tailrace.nouns import LAKE
 
 STEM = re.compile(rf"(?P<shard>.+)-(?P<chain>\d{{10}})(?:{'|'.join(map(re.escape, SUFFIXES))})")
 FOLDER = re.compile(r"/[^/]+=")  # where the name of a table ends

@@ -16,6 +16,7 @@ class FlushLimits(NamedTuple):
     bytes: int  # of record data
     age_ms: int
     objects: int
+    idle_ms: int = 0  # the age of a batch that brings nothing about, where that is more
 
 
 class Part(NamedTuple):
@@ -67,6 +68,7 @@ class Batch:
         self.last = START
         self.bytes = 0
         self.rows = 0
+        self.stored = 0  # of those, what the lane itself brings about
         self.counts = Counts()
         self.first_ms = 0
         self.arrival_ms = 0  # of the first record
@@ -89,6 +91,7 @@ class Batch:
         self.last = part.last
         self.bytes += part.bytes
         self.rows += outcome.stored + outcome.rejected
+        self.stored += outcome.stored
         became = Counts(outcome.received, outcome.stored, outcome.rejected, outcome.filtered, outcome.archived)
         self.counts = self.counts.plus(became)
         self.repeated.update(outcome.repeated)
@@ -104,11 +107,11 @@ class Batch:
             return "bytes"
         if objects >= limits.objects:
             return "objects"
-        if now_ms - self.first_ms >= limits.age_ms:
+        if now_ms - self.first_ms >= max(limits.age_ms, limits.idle_ms if not self.stored else 0):
             return "age"
         return ""
 
-    def draft(self, names: tuple[str, ...], digests: tuple[tuple[str, str], ...]) -> Plan:
+    def draft(self, names: tuple[str, ...], digests: tuple[tuple[str, str], ...], deltas: str = "") -> Plan:
         """Return the plan of this batch, without the chain and generation that the ledger gives it."""
         return Plan(
             chain=0,
@@ -121,4 +124,5 @@ class Batch:
             names=names,
             digests=digests,
             repeated=tuple(sorted(self.repeated.items())),
+            deltas=deltas,
         )

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict, lanes_prefix
 from tailrace.commit.ports import CommitFacts, LedgerStore, Place
-from tailrace.nouns import Identity
+from tailrace.nouns import LAKE, Identity
 
-LAKE = "lake"  # the lane whose commit files these are
 QUARANTINE = "quarantine"  # the table of what was rejected
 ARCHIVE = "raw"  # the table of records as they came, which are no rows of events
 VERSION = 1
@@ -67,7 +66,7 @@ def decode(data: bytes) -> CommitFile:
 
 
 class Shard(NamedTuple):
-    """A shard's lake lane as the ledger knows it: what it says is committed, and only that, counts."""
+    """A shard's lane, the lake's mostly, as the ledger knows it: what it says is committed, and only that, counts."""
 
     identity: Identity
     item: Item
@@ -98,11 +97,16 @@ def epoch_of(ledger: LedgerStore, application: str) -> str | None:
 
 def shards_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = LAKE) -> Iterator[Shard]:
     """Yield every shard whose lane has an item, in name order. An empty stream means every stream of the ledger."""
+    return (shard for _, shard in lanes_of(ledger, epoch, stream, lane))
+
+
+def lanes_of(ledger: LedgerStore, epoch: str, stream: str, lane: str = "") -> Iterator[tuple[str, Shard]]:
+    """Yield (lane, shard) of every lane that has an item, or of one of them, in name order of the shards."""
     for key in ledger.keys(lanes_prefix(epoch, stream)):
         _, _, of, shard, name = key.split("/")
-        found = ledger.read(key) if name == lane else None
+        found = ledger.read(key) if not lane or name == lane else None
         if found is not None:
-            yield Shard(Identity(of, epoch, shard), item_from_dict(found[1]))
+            yield name, Shard(Identity(of, epoch, shard), item_from_dict(found[1]))
 
 
 def commits_of(place: Place, shard: Shard, after: int = 0) -> Iterator[tuple[int, CommitFile | CommitFileError | None]]:

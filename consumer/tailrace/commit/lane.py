@@ -6,27 +6,23 @@ worker while a plan is in flight, and to the main thread otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from contextlib import nullcontext
+from functools import partial
 
 from tailrace.commit import protocol
 from tailrace.commit.batch import Batch, FlushLimits, Part
 from tailrace.commit.ledger import LaneLedger
-from tailrace.commit.patience import Patience
+from tailrace.commit.objects import Objects
+from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import Plan, commit_name, facts, stem
-from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Sink, WorldError
-from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Swap, Upload
+from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Say, Sink, WorldError
+from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Sent, Swap
 from tailrace.commit.rules import CAREFUL_AFTER_FAILURES
 from tailrace.nouns import START, Identity, Outcome
 
 WAIT_STEP_S = 0.2  # how often a wait looks whether the daemon still lives
-
-
-class Say(Protocol):
-    """Told of everything that happens, for logs, metrics and tests."""
-
-    def __call__(self, what: str, /, **facts: object) -> None: ...
 
 
 class Lane:
@@ -37,7 +33,7 @@ class Lane:
         name: str,
         identity: Identity,
         ledger: LaneLedger,
-        place: Place,
+        place: Place | None,
         sink: Sink,
         limits: FlushLimits,
         *,
@@ -46,11 +42,13 @@ class Lane:
         say: Say,
         alive: Callable[[], None],
         uploads: int = 4,
+        bound: Bound | None = None,
     ) -> None:
+        """`place`: where its objects go, a commit file with each plan; None: what it brings about is no objects."""
         self.name = name
         self._identity = identity
         self._ledger = ledger
-        self._place = place
+        self._objects = None if place is None else Objects(place, identity, name, say, uploads)
         self._sink = sink
         self._limits = limits
         self._digests = digests
@@ -58,7 +56,6 @@ class Lane:
         self._say = say
         self._alive = alive  # raises or exits when nobody waits for this child any more
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
-        self._uploads = ThreadPoolExecutor(uploads, thread_name_prefix=f"put-{name}")
         self._flight: Future[None] | None = None
         self._owner = Owner()
         self.taken = START  # mark of the last record taken in
@@ -67,16 +64,24 @@ class Lane:
         self.careful = False  # the last children died too often without a commit
         self._batch = Batch(START)
         self._filling: Filling = sink.start()
+        self._parked = ""  # why it takes nothing in any more, while others go on
+        self._paused = False  # a person said so
+        self._bound = bound  # None: who must wait for this lane waits for as long as it takes
+        self.oldest_ms: int | None = None  # when the oldest record arrived that it has not committed
 
     # -- the life of a lane, on the main thread ------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Take the lane over: raise the generation, find the watermark and the open plan."""
-        self._owner = owner = self._drive(Owner(), {})
+    def found(self) -> str | None:
+        """Return the watermark as the ledger has it, None where it knows no such lane yet. Changes nothing."""
+        return self._ledger.watermark()
+
+    def open(self, start: str = START) -> None:
+        """Take the lane over: raise the generation, find watermark and open plan. A new one begins at `start`."""
+        self._owner = owner = self._drive(Owner(start=start))
         item = owner.item
         self.taken = self.watermark = item.watermark
-        self.forced = item.plan.last if item.plan is not None else START
-        self.careful = item.failures > CAREFUL_AFTER_FAILURES
+        self.forced = item.plan.last if item.plan is not None and not item.stopped else START
+        self.careful = item.failures > CAREFUL_AFTER_FAILURES and self._objects is not None  # one lane notes for all
         self._batch = Batch(self.watermark)
         self._say(
             "opened",
@@ -92,7 +97,9 @@ class Lane:
 
     @property
     def state(self) -> str:
-        """`fill` while all is well; `lost` or `stopped` for good."""
+        """`fill` while all is well; `lost`, `stopped`, `parked` or `paused` for good."""
+        if self._parked:
+            return "paused" if self._paused else "parked"
         return self._owner.step if self._flight is None else "fill"
 
     @property
@@ -102,7 +109,7 @@ class Lane:
 
     @property
     def why(self) -> str:
-        return self._owner.why
+        return self._parked or self._owner.why
 
     @property
     def generation(self) -> int:
@@ -163,6 +170,8 @@ class Lane:
     def add(self, part: Part, outcome: Outcome, now_ms: int) -> None:
         """Take a part in, unless this lane has it already."""
         self.reach(part)
+        if self.oldest_ms is None and part.last > self.taken:
+            self.oldest_ms = part.records[0].arrival_ms
         if not self.wants(part):
             return
         self._batch.add(part, outcome, now_ms)
@@ -211,11 +220,19 @@ class Lane:
         """Wait for the plan in flight; raises what its worker raised. Returns what is left of the time."""
         left = within_s
         while self._flight is not None and (left is None or left > 0):
-            wait([self._flight], timeout=WAIT_STEP_S)
+            with self._bound.waiting() if self._bound is not None and within_s is None else nullcontext():
+                wait([self._flight], timeout=WAIT_STEP_S)
             left = None if left is None else left - WAIT_STEP_S
             self.check()
             self._alive()
+            if self._bound is not None and within_s is None and self.in_flight:
+                self._bound.check()
         return left
+
+    def begin_turn(self) -> None:
+        """The main thread may be kept waiting anew."""
+        if self._bound is not None:
+            self._bound.begin()
 
     def check(self) -> None:
         """See whether the plan in flight has landed."""
@@ -225,29 +242,51 @@ class Lane:
         self._flight = None
         flight.result()
         self.watermark = max(self.watermark, self._owner.item.watermark)
+        if not self._parked:
+            self.oldest_ms = self._batch.arrival_ms if self._batch else None
         self.careful = False
         if self._owner.step != "fill":
             self._say(self._owner.step, lane=self.name, generation=self._owner.generation, why=self._owner.why)
             self.drop()
 
-    def adopt(self, sink: Sink, digests: tuple[tuple[str, str], ...]) -> None:
-        """Go on under another edition, with nothing in hand: a plan has one edition; one in flight keeps its own."""
+    def adopt(self, sink: Sink | None, digests: tuple[tuple[str, str], ...]) -> None:
+        """Go on under another edition, with nothing in hand: a plan has one edition; one in flight keeps its own.
+
+        `sink` None: it is the same for any edition.
+        """
         if self._batch or self.forced != START:
             raise RuntimeError(f"lane {self.name}: another edition comes between plans only")
         self._filling.drop()
-        self._sink, self._digests = sink, digests
-        self._filling = sink.start()
+        self._sink, self._digests = sink or self._sink, digests
+        self._filling = self._sink.start()
+
+    def skip(self, upto: str, why: str) -> None:
+        """Leave out records, and note it. Right after `open`."""
+        self._owner = self._drive(protocol.skip(self._owner, upto, why))
+        self.taken = self.watermark = self._owner.item.watermark
+        self.forced = START
+        self._batch = Batch(self.watermark)
+        self._say("skipped", lane=self.name, upto=self.watermark, why=why)
+
+    def park(self, why: str, *, paused: bool = False) -> None:
+        """Take nothing in any more. What is in hand stays uncommitted, and comes again to whoever opens next.
+
+        A plan that is being written may still land.
+        """
+        self._parked, self._paused = why, paused
+        self.drop()
+        self._say(self.state, lane=self.name, why=why)
 
     def suspect(self, span: tuple[str, ...]) -> None:
         """Careful mode: make it durable that the records from the first to the last mark are in hand; (): none are."""
         self.settle()
         if self.state == "fill":
-            self._owner = self._drive(protocol.suspect(self._owner, span), {})
+            self._owner = self._drive(protocol.suspect(self._owner, span))
 
     def leave(self) -> None:
         """Say goodbye in good order. Only with nothing in flight."""
         if self._flight is None and self._owner.step == "fill":
-            self._owner = self._drive(protocol.leave(self._owner), {})
+            self._owner = self._drive(protocol.leave(self._owner))
 
     def drop(self) -> None:
         """Forget what is in hand."""
@@ -258,7 +297,8 @@ class Lane:
     def close(self) -> None:
         """Let the threads go."""
         self._worker.shutdown(wait=False, cancel_futures=True)
-        self._uploads.shutdown(wait=False, cancel_futures=True)
+        if self._objects is not None:
+            self._objects.close()
 
     def stopped_item(self) -> bool:
         """Does the ledger still say that this shard waits for a person?"""
@@ -270,8 +310,8 @@ class Lane:
     def _commit(self, batch: Batch, filling: Filling, digests: tuple[tuple[str, str], ...], why: str) -> None:
         try:
             chain = self._owner.item.chain + 1
-            own = (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
-            draft, opened = batch.draft(own, digests), self._owner.item.plan
+            own = self._names(filling, chain)
+            draft, opened = batch.draft(own, digests, filling.deltas()), self._owner.item.plan
             if opened is not None:
                 repeated = {**dict(opened.repeated), **dict(draft.repeated)}  # those that did not come stand too
                 draft = draft._replace(repeated=tuple(sorted(repeated.items())))
@@ -284,21 +324,26 @@ class Lane:
                     "cut", lane=self.name, chain=plan.chain, generation=owner.generation, why=why, step=owner.step
                 )
                 bodies = filling.seal(plan.names[:-1], about)
-            self._owner = self._drive(owner, bodies)
+            self._owner = self._drive(owner, partial(self._bring_about, filling, bodies))
             if self._owner.step == "fill":
                 self._say("durable", lane=self.name, arrival_ms=batch.arrival_ms)
         finally:
             filling.drop()
 
-    def _drive(self, owner: Owner, bodies: dict[str, Body]) -> Owner:
+    def _names(self, filling: Filling, chain: int) -> tuple[str, ...]:
+        if self._objects is None:
+            return ()
+        return (*filling.names(stem(self._identity, chain)), commit_name(self._identity, chain))
+
+    def _drive(self, owner: Owner, bring_about: Callable[[Plan, int, Patience], Sent | None] | None = None) -> Owner:
         patience = self._patience()
         whole = patience
         while owner.step not in RESTING:
             effect = protocol.effect(owner)
             reply: protocol.Reply
             if isinstance(effect, protocol.Write):
-                self._write(effect.plan, owner.generation, bodies, whole)
-                reply = None
+                assert bring_about is not None, "only a cut leads here"
+                reply = bring_about(effect.plan, owner.generation, whole)
                 patience = whole.part()
             else:
                 patience.trying()
@@ -311,6 +356,14 @@ class Lane:
             before, owner = owner, protocol.after(owner, effect, reply)
             self._tell(before, owner)
         return owner
+
+    def _bring_about(
+        self, filling: Filling, bodies: dict[str, Body], plan: Plan, generation: int, whole: Patience
+    ) -> Sent | None:
+        upto = filling.deliver(plan, whole)
+        if not upto and self._objects is not None:
+            self._objects.write(plan, generation, bodies, whole)
+        return Sent(upto) if upto else None
 
     def _touch_ledger(self, effect: Read | Swap) -> protocol.Reply:
         if isinstance(effect, Read):
@@ -334,63 +387,6 @@ class Lane:
             self._say("written", **about)
         elif before.step == "commit" and now.step == "fill":
             self._say("committed", **about, last=plan.last, records=plan.records, **plan.counts._asdict())
-
-    def _write(self, plan: Plan, generation: int, bodies: dict[str, Body], whole: Patience) -> None:
-        """Bring every object to its name, the commit file after all others; give up where a later owner was."""
-        *others, last = plan.names
-        if all(self._all_of(others, plan.chain, generation, bodies, whole)):
-            self._place.sync()
-            self._put(last, bodies[last], plan.chain, generation, whole)
-            self._place.sync()
-
-    def _all_of(
-        self, names: Sequence[str], chain: int, generation: int, bodies: dict[str, Body], whole: Patience
-    ) -> list[bool]:
-        if len(names) == 1:
-            return [self._put(names[0], bodies[names[0]], chain, generation, whole)]
-        flights = [self._uploads.submit(self._put, name, bodies[name], chain, generation, whole) for name in names]
-        try:
-            return [flight.result() for flight in flights]
-        finally:
-            begun = [flight for flight in flights if not flight.cancel()]  # of the others a closed pool never tells
-            wait(begun)  # nothing of this plan may still be under way when its owner goes on or gives up
-
-    def _put(self, name: str, body: Body, chain: int, generation: int, whole: Patience) -> bool:
-        patience = whole.part()
-        upload = Upload(generation)
-        about = protocol.meta(self._identity.epoch, chain, generation)
-        while upload.step not in {"done", "superseded"}:
-            reply: bool | tuple[str, int] | Lost | None
-            patience.trying()
-            try:
-                reply = self._touch_place(upload, name, body, about)
-            except WorldError as error:
-                self._say("trouble", lane=self.name, what="place", object=name, error=str(error))
-                patience.wait(error)
-                reply = Lost()
-            upload = protocol.uploaded(upload, reply)
-        if upload.step == "done":
-            self._say(
-                "put",
-                lane=self.name,
-                chain=chain,
-                generation=generation,
-                object=name,
-                bytes=body.length,
-                rows=body.rows,
-            )
-        return upload.step == "done"
-
-    def _touch_place(
-        self, upload: Upload, name: str, body: Body, about: Mapping[str, str]
-    ) -> bool | tuple[str, int] | None:
-        match upload.step:
-            case "create":
-                return self._place.create(name, body, about)
-            case "replace":
-                return self._place.replace(name, body, upload.etag, about)
-        head = self._place.head(name)
-        return None if head is None else (head.etag, int(head.meta.get("generation", "0")))
 
 
 def _rows(outcome: Outcome) -> int:

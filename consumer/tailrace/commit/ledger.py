@@ -48,6 +48,11 @@ class LaneLedger:
         self._lane = lane
         self._key = lane_key(identity, lane)
 
+    def watermark(self) -> str | None:
+        """Return the item's watermark, or None; a plan that stands in an object is not fetched for it."""
+        found = self._store.read(self._key)
+        return None if found is None else str(found[1]["watermark"])
+
     def read(self) -> tuple[int, Item] | None:
         """Return (revision, item), or None."""
         found = self._store.read(self._key)
@@ -63,12 +68,12 @@ class LaneLedger:
         if plan is None or _bytes(plan) <= PLAN_INLINE_BYTES_MAX:
             return item
         name = shelf_name(self._identity, self._lane, plan.chain, plan.generation)
-        shelved = {"names": plan.names, "repeated": dict(plan.repeated)} if plan.repeated else plan.names
+        shelved = {"names": plan.names, "repeated": dict(plan.repeated), "deltas": plan.deltas}
         body = BytesBody(json.dumps(shelved, separators=(",", ":")).encode())
         # Create-only: a name already taken is this same plan, whose reply was lost. Reading checks the digest.
         self._place.create(name, body, meta(self._identity.epoch, plan.chain, plan.generation))
         self._place.sync()  # an item that survives a power cut must not name a shelf that did not
-        return item._replace(plan=plan._replace(names=(), repeated=(), shelf=f"{name}#{body.sha256}"))
+        return item._replace(plan=plan._replace(names=(), repeated=(), deltas="", shelf=f"{name}#{body.sha256}"))
 
     def _whole(self, item: Item) -> Item:
         plan = item.plan
@@ -83,12 +88,11 @@ class LaneLedger:
         if sha256(data).hexdigest() != digest:
             raise WorldError(f"the names of plan {plan.chain} at {name} are damaged")
         found = json.loads(data)
-        shelved = found if isinstance(found, dict) else {"names": found, "repeated": {}}
-        repeated = tuple(sorted(shelved["repeated"].items()))
-        return plan._replace(names=tuple(shelved["names"]), repeated=repeated, shelf="")
+        repeated = tuple(sorted(found["repeated"].items()))
+        return plan._replace(names=tuple(found["names"]), repeated=repeated, deltas=found["deltas"], shelf="")
 
 
 def _bytes(plan: Plan) -> int:
     """Return about how much of the item the plan's lists take."""
     texts = [*plan.names, *itertools.chain.from_iterable(plan.repeated)]
-    return sum(map(len, texts)) + 4 * len(texts)
+    return sum(map(len, texts)) + 4 * len(texts) + len(plan.deltas.encode())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from tailrace.commit.ports import WorldError
@@ -56,3 +57,36 @@ class Patience:
         self._time.sleep(min(left_s, self._wait_s * (0.5 + self._jitter() / 2)))
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
         self.trying()
+
+
+class SlowError(Exception):
+    """Whoever waits has waited for as long as it may."""
+
+
+class Bound:
+    """How long the main thread may wait for one lane in one turn, be it in trouble or only slow."""
+
+    def __init__(self, time: Time, seconds: float) -> None:
+        self._time = time
+        self._seconds = seconds
+        self._waited_s = 0.0
+
+    def begin(self) -> None:
+        """A turn begins."""
+        self._waited_s = 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time that this takes."""
+        since_s = self._time.monotonic()
+        yield
+        self._waited_s += self._time.monotonic() - since_s
+
+    def pressing(self) -> bool:
+        """Is half of the time over? The thread that is waited for had better come to an end."""
+        return self._waited_s >= self._seconds / 2
+
+    def check(self) -> None:
+        """Raise when the time is over."""
+        if self._waited_s >= self._seconds:
+            raise SlowError(f"its plan is still under way, and the shard has waited for {self._waited_s:.0f} s")

@@ -46,8 +46,10 @@ class Plan(NamedTuple):
     counts: Counts
     names: tuple[str, ...]  # every object it may write, sorted, the commit file last
     digests: tuple[tuple[str, str], ...] = ()
-    shelf: str = ""  # the object that holds `names` and `repeated` when they are too many for the item
+    shelf: str = ""  # the object that holds `names`, `repeated` and `deltas` when they are too much for the item
     repeated: tuple[tuple[str, str], ...] = ()  # (position, why) of events left out since they came before, sorted
+    deltas: str = ""  # what must be applied once, word for word: an owner that comes later may reckon otherwise
+    sent: str = ""  # position up to which messages are known to have been sent
 
     def covers(self, other: Plan) -> bool:
         """Is the other plan the same cut of the same records?"""
@@ -57,6 +59,14 @@ class Plan(NamedTuple):
             other.records,
             other.positions_digest,
         )
+
+
+class Since(NamedTuple):
+    """From where on a lane has had every record, since it began or skipped, and what it had counted by then."""
+
+    mark: str = START
+    records: int = 0
+    received: int = 0
 
 
 class Item(NamedTuple):
@@ -76,6 +86,7 @@ class Item(NamedTuple):
     stopped: str = ""  # why the shard waits for a person
     waived: int = 0  # the chain whose records a person accepted as they come
     resolved: tuple[str, ...] = ()  # what persons accepted, in words
+    since: Since = Since()
 
 
 LISTS = ("suspect", "hot", "poison", "resolved")
@@ -85,6 +96,7 @@ def item_to_dict(item: Item) -> dict[str, Any]:
     """Return the item as plain values for a store."""
     out: dict[str, Any] = item._asdict()
     out["totals"] = item.totals._asdict()
+    out["since"] = item.since._asdict()
     for name in LISTS:
         out[name] = list(out[name])
     out["plan"] = None if item.plan is None else plan_to_dict(item.plan)
@@ -104,6 +116,7 @@ def item_from_dict(raw: Mapping[str, Any]) -> Item:
     """Read an item back. A member not known here is a TypeError: an older version must not act on it."""
     fields = dict(raw)
     fields["totals"] = Counts(**raw["totals"])
+    fields["since"] = Since(**raw.get("since", {}))
     for name in LISTS:
         fields[name] = tuple(raw.get(name, ()))
     fields["plan"] = None if raw.get("plan") is None else plan_from_dict(raw["plan"])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from tailrace.nouns import Rows
+
+if TYPE_CHECKING:
+    from tailrace.commit.patience import Patience
+    from tailrace.commit.plan import Plan
 
 FORMATS_MAX = 2  # objects that one row may stand in
 
@@ -111,6 +115,12 @@ class CommitFacts(NamedTuple):
     archived: int = 0  # records kept as they came
 
 
+class Say(Protocol):
+    """Told of everything that happens, for logs, metrics and tests."""
+
+    def __call__(self, what: str, /, **facts: object) -> None: ...
+
+
 class Filling(Protocol):
     """A batch's rows on their way into objects."""
 
@@ -130,6 +140,16 @@ class Filling(Protocol):
 
     def seal(self, names: Sequence[str], facts: CommitFacts) -> dict[str, Body]:
         """Finish every object. Each of `names` gets a body (zero rows where nothing fills it), the commit file last."""
+
+    def deltas(self) -> str:
+        """Return what the plan must hold word for word, since it is applied once; "" where there is nothing."""
+
+    def deliver(self, plan: Plan, patience: Patience) -> str:
+        """Bring about what is no object, by the plan's deltas and after what it has sent already.
+
+        Return the position up to which it is sent, to be called again with that noted; "" when all of it is done.
+        Whoever owns the plan later may do it again: to apply deltas twice must be the same as once.
+        """
 
     def drop(self) -> None:
         """Forget the rows and free what they held."""

@@ -11,13 +11,27 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from tailrace.commit import rules
-from tailrace.commit.plan import Item, Plan
+from tailrace.commit.plan import Item, Plan, Since
 from tailrace.commit.rules import Already, Next, Refused, Verdict
+from tailrace.nouns import START, told
 
 UNREAD = -1
 
 Step = Literal[
-    "open", "fill", "prepare", "take_over", "write", "commit", "suspect", "leave", "stop", "lost", "stopped", "gone"
+    "open",
+    "fill",
+    "prepare",
+    "take_over",
+    "write",
+    "advance",
+    "commit",
+    "skip",
+    "suspect",
+    "leave",
+    "stop",
+    "lost",
+    "stopped",
+    "gone",
 ]
 RESTING: frozenset[Step] = frozenset({"fill", "lost", "stopped", "gone"})
 
@@ -32,6 +46,7 @@ class Owner(NamedTuple):
     plan: Plan | None = None  # the plan in hand
     span: tuple[str, ...] = ()  # the first and last of the records in hand, in careful mode
     why: str = ""
+    start: str = START  # where a lane begins that has no item yet; where one goes on that skips
 
 
 class Read(NamedTuple):
@@ -46,9 +61,18 @@ class Swap(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Bring every object of the plan to its name, or find a later owner's there: then the commit will be refused."""
+    """Bring about what the plan says: every object at its name, or a later owner's there (then the commit is refused).
+
+    What takes long may be done in pieces.
+    """
 
     plan: Plan
+
+
+class Sent(NamedTuple):
+    """A piece is done: all messages up to this position are sent."""
+
+    upto: str
 
 
 class Lost(NamedTuple):
@@ -56,7 +80,7 @@ class Lost(NamedTuple):
 
 
 Effect = Read | Swap | Write
-Reply = tuple[int, Item] | None | Lost
+Reply = tuple[int, Item] | None | Lost | Sent
 
 
 def cut(owner: Owner, draft: Plan) -> Owner:
@@ -71,12 +95,19 @@ def cut(owner: Owner, draft: Plan) -> Owner:
         return _judged(owner._replace(step="prepare", plan=plan))
     opened = item.plan
     names = tuple(sorted({*opened.names, *draft.names}, key=commit_last))
-    plan = draft._replace(chain=opened.chain, generation=owner.generation, last=opened.last, names=names)
+    plan = draft._replace(
+        chain=opened.chain,
+        generation=owner.generation,
+        last=opened.last,
+        names=names,
+        deltas=opened.deltas,
+        sent=opened.sent,
+    )
     if opened.covers(draft) or item.waived == opened.chain:
         return _judged(owner._replace(step="take_over", plan=plan))
     why = (
-        f"chain {opened.chain} planned {opened.records} records after {opened.after or 'the start'} to {opened.last};"
-        f" a replay brought {draft.records} to {draft.last}"
+        f"chain {opened.chain} planned {opened.records} records after {told(opened.after)} to {told(opened.last)};"
+        f" a replay brought {draft.records} to {told(draft.last)}"
     )
     return _judged(owner._replace(step="stop", why=why))
 
@@ -84,6 +115,11 @@ def cut(owner: Owner, draft: Plan) -> Owner:
 def commit_last(name: str) -> tuple[bool, str]:
     """Sort key of planned names: the commit file comes after what it speaks of."""
     return (name.startswith("_commits/"), name)
+
+
+def skip(owner: Owner, upto: str, why: str) -> Owner:
+    """Leave out the records up to a mark."""
+    return _judged(owner._replace(step="skip", start=upto, why=why))
 
 
 def suspect(owner: Owner, span: tuple[str, ...]) -> Owner:
@@ -105,8 +141,12 @@ def verdict(owner: Owner) -> Verdict:
             return rules.preparing(owner.item, owner.generation, owner.plan)
         case "take_over" if owner.plan is not None:
             return rules.taking_over(owner.item, owner.generation, owner.plan)
+        case "advance" if owner.plan is not None:
+            return rules.advancing(owner.item, owner.generation, owner.plan)
         case "commit" if owner.plan is not None:
             return rules.committing(owner.item, owner.generation, owner.plan.chain)
+        case "skip":
+            return rules.skipping(owner.item, owner.generation, owner.start, owner.why)
         case "suspect":
             return rules.suspecting(owner.item, owner.generation, owner.span)
         case "leave":
@@ -132,10 +172,13 @@ def after(owner: Owner, done: Effect, reply: Reply) -> Owner:
     if isinstance(reply, Lost):
         return owner._replace(revision=UNREAD)
     if isinstance(done, Write):
+        if isinstance(reply, Sent):
+            return _judged(owner._replace(step="advance", plan=done.plan._replace(sent=reply.upto)))
         return _judged(owner._replace(step="commit"))
     if isinstance(done, Swap) and reply is None:
         return _granted(owner._replace(revision=done.expected + 1, item=done.item))
-    revision, item = reply if reply is not None else (0, Item())
+    assert not isinstance(reply, Sent), "nothing else is done in pieces"
+    revision, item = reply if reply is not None else (0, Item(watermark=owner.start, since=Since(owner.start)))
     return _judged(owner._replace(revision=revision, item=item))
 
 
@@ -155,12 +198,12 @@ def _granted(owner: Owner) -> Owner:
         case "open":
             step: Step = "stopped" if owner.item.stopped else "fill"
             return owner._replace(step=step, generation=owner.item.generation, why=owner.item.stopped)
-        case "prepare" | "take_over":
+        case "prepare" | "take_over" | "advance":
             return owner._replace(step="write")
         case "commit":
             return owner._replace(step="fill", plan=None)
-        case "suspect":
-            return owner._replace(step="fill")
+        case "suspect" | "skip":
+            return owner._replace(step="fill", why="")
         case "leave":
             return owner._replace(step="gone")
         case "stop":

@@ -22,9 +22,12 @@ _DIGEST_BYTES: Final = 16
 class Redrives:
     """The batches of one epoch. `row_ids` are those of rejects, 32 hex digits each."""
 
-    def __init__(self, ledger: LedgerStore, epoch: str) -> None:
-        """Read what is noted; about 100 bytes of memory for each event that was ever sent again."""
-        self._ledger, self._prefix = ledger, f"redrive/{epoch}/"
+    def __init__(self, ledger: LedgerStore, epoch: str, prefix: str = "redrive/") -> None:
+        """Read what is noted; about 100 bytes of memory for each event that was ever sent again.
+
+        `prefix`: of other notes than those on rejects.
+        """
+        self._ledger, self._prefix = ledger, f"{prefix}{epoch}/"
         self._sent: set[bytes] = set()
         self._sending: set[bytes] = set()
         for key in ledger.keys(self._prefix):

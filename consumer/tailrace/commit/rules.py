@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tailrace.commit.plan import Item, Plan
+from tailrace.commit.plan import Item, Plan, Since
+from tailrace.nouns import told
 
 CAREFUL_AFTER_FAILURES = 3  # opens in a row without a commit or a goodbye
 
@@ -71,7 +72,19 @@ def taking_over(item: Item, generation: int, plan: Plan) -> Verdict:
     assert item.plan is not None, "nobody else commits under this generation"
     assert item.plan.covers(plan) or item.waived == plan.chain, "`cut` saw to it"
     assert set(item.plan.names) <= set(plan.names), "a name once planned stays planned"
+    assert (item.plan.deltas, item.plan.sent) == (plan.deltas, plan.sent), "what may be applied, or sent, stays so"
     return Next(item._replace(plan=plan, suspect=(), hot=()))
+
+
+def advancing(item: Item, generation: int, plan: Plan) -> Verdict:
+    """Some of what the open plan sends has been sent: who comes later need not send it again."""
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.plan == plan:
+        return Already()
+    assert item.plan is not None, "nobody else commits under this generation"
+    assert item.plan == plan._replace(sent=item.plan.sent), "nothing else of a plan moves"
+    return Next(item._replace(plan=plan))
 
 
 def committing(item: Item, generation: int, chain: int) -> Verdict:
@@ -96,6 +109,36 @@ def committing(item: Item, generation: int, chain: int) -> Verdict:
             hot=(),
             poison=tuple(m for m in item.poison if m > plan.last),
             waived=0,
+        )
+    )
+
+
+def skipping(item: Item, generation: int, upto: str, why: str) -> Verdict:
+    """A lane goes on after records it did not get: they do not come again, or a person leaves them out. That is noted.
+
+    A plan that was open had perhaps begun, and cannot be brought to its end without its records: all of them are left
+    out, or some might count twice; its chain is not used again. A lane that was stopped waits for nothing any more.
+    """
+    if item.generation != generation:
+        return Refused("opened later by another")
+    if item.watermark >= upto:
+        return Already()
+    chain = item.chain
+    if item.plan is not None:
+        chain, upto = item.plan.chain, max(upto, item.plan.last)
+        why += f"; chain {chain} was open" + (f", its messages sent up to {item.plan.sent}" if item.plan.sent else "")
+    noted = f"skipped after {told(item.watermark)} to {told(upto)}: {why}"
+    return Next(
+        item._replace(
+            watermark=upto,
+            chain=chain,
+            plan=None,
+            suspect=(),
+            hot=(),
+            stopped="",
+            waived=0,
+            resolved=(*item.resolved, noted),
+            since=Since(upto, item.records, item.totals.received),
         )
     )
 

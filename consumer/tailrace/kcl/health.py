@@ -33,6 +33,7 @@ class Snapshot:
     last_message: Mapping[str, float] = field(default_factory=dict)  # by shard, of living children
     stopped: frozenset[str] = frozenset()  # shards that wait for `tailrace resolve`
     away: frozenset[str] = frozenset()  # services that failed a child lately: place, ledger
+    waits: tuple[tuple[str, ...], ...] = ()  # (shard, lane, state) of lanes beside the lake's that take nothing in
 
 
 def live(snapshot: Snapshot) -> list[str]:
@@ -70,11 +71,23 @@ def ready(snapshot: Snapshot, silence_s: float) -> list[str]:
     return reasons
 
 
+def notes(snapshot: Snapshot) -> list[str]:
+    """Return what somebody should know and no restart and no rollout need wait for: the lake goes on."""
+    return [f"note: the lane {lane} of {shard} is {state}" for shard, lane, state in snapshot.waits]
+
+
 def with_children(
-    snapshot: Snapshot, *, last_message: Mapping[str, float], stopped: Iterable[str], away: Iterable[str]
+    snapshot: Snapshot,
+    *,
+    last_message: Mapping[str, float],
+    stopped: Iterable[str],
+    away: Iterable[str],
+    waits: Iterable[tuple[str, ...]] = (),
 ) -> Snapshot:
     """Return the snapshot with what the living children say of themselves."""
-    return replace(snapshot, last_message=last_message, stopped=frozenset(stopped), away=frozenset(away))
+    return replace(
+        snapshot, last_message=last_message, stopped=frozenset(stopped), away=frozenset(away), waits=tuple(waits)
+    )
 
 
 class Failures:

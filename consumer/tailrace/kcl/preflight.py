@@ -9,22 +9,25 @@ from __future__ import annotations
 import random
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from tailrace.commit import committed
+from tailrace.commit import committed, switches
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key, lanes_prefix
 from tailrace.commit.ports import LedgerStore, WorldError
 from tailrace.kcl import jars, java, refusals
 from tailrace.kcl.properties import First
+from tailrace.nouns import LAKE, Destination
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
-from tailrace.settings import Settings
+from tailrace.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from tailrace.edition import Edition
+    from tailrace.editions import Read
     from tailrace.schema.source import Files
 
 EPOCH_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -54,7 +57,9 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     _refuse(refusals.of_settings(settings), file)
     found, folder = _engine(settings)
     patient = bearing(settings, clock)
-    files = patient(lambda: _edition(settings))
+    found_edition = patient(lambda: _edition(settings))
+    lanes = [one.name for one in found_edition.edition.destinations]
+    _refuse(refusals.of_turn(settings, len(lanes)), file)
     aws = _Aws(settings)
     patient(lambda: aws.check_lake(settings.lake.uri))
     created_ms = patient(aws.stream_created_ms)
@@ -67,11 +72,34 @@ def check(settings: Settings, store: Callable[[], LedgerStore], clock: Clock, fi
     _refuse(refusals.of_application(settings.kcl.application, item, settings.stream.name, created_ms, lake))
     leases = patient(aws.leases)
     marks = patient(lambda: watermarks(ledger, item["epoch"], settings.stream.name))
-    _refuse(refusals.of_checkpoints(leases, marks))
+    _refuse(refusals.of_checkpoints(leases, marks.get(LAKE, {})))
+    _check_destinations(found_edition.edition.destinations, settings, aws.stream_arn, marks)
+    _tell_lanes(lanes, marks, leases, patient(lambda: switches.read(ledger, item["epoch"])))
     first = First(item["start"], item["first_start"])
     if settings.stream.start != "now" and (wanted := first_start(settings.stream.start, first.at_ms)) != first:
         log.warning("[stream] start counts at an application's first start alone", kept=first, set=wanted)
-    return Ready(found, folder, first, item["epoch"], len(leases), files)
+    return Ready(found, folder, first, item["epoch"], len(leases), found_edition.files)
+
+
+def _tell_lanes(
+    lanes: Sequence[str],
+    marks: Mapping[str, Mapping[str, str]],
+    leases: Sequence[refusals.Lease],
+    said: switches.Switches,
+) -> None:
+    """Name the lanes beside the lake's, and those that are there no more."""
+    for lane in lanes:
+        switch = said.lanes.get(lane)
+        if switch is not None and switch.paused:
+            log.warning("the lane is paused", lane=lane, why=switch.paused)
+        elif lane in marks:
+            log.info("found the lane", lane=lane, shards=len(marks[lane]))
+        else:
+            log.info("the lane is new: it begins where the slowest of the others stands", lane=lane)
+    for lane in sorted(marks.keys() - {LAKE, *lanes}):
+        log.info("no route names the lane any more: its destination gets nothing", lane=lane, shards=len(marks[lane]))
+    for lane, shard, at in refusals.left_behind(leases, {lane: marks.get(lane, {}) for lane in lanes}):
+        log.warning("the lane was away: it goes on at KCL's checkpoint", lane=lane, shard=shard, checkpoint=at)
 
 
 def epoch_of(settings: Settings, store: LedgerStore) -> str:
@@ -128,14 +156,15 @@ def first_start(start: str, now_ms: int) -> First:
     return First("AT_TIMESTAMP", int(datetime.fromisoformat(start).timestamp() * 1000))
 
 
-def watermarks(store: LedgerStore, epoch: str, stream: str) -> dict[str, list[str]]:
-    """Return, by shard, the watermark of each lane that has an item."""
-    out: dict[str, list[str]] = {}
+def watermarks(store: LedgerStore, epoch: str, stream: str) -> dict[str, dict[str, str]]:
+    """Return, by lane and shard, the watermark of each that has an item."""
+    out: dict[str, dict[str, str]] = {}
     prefix = lanes_prefix(epoch, stream)
     for key in store.keys(prefix):
         found = store.read(key)
         if found is not None:
-            out.setdefault(key.removeprefix(prefix).partition("/")[0], []).append(str(found[1]["watermark"]))
+            shard, _, lane = key.removeprefix(prefix).partition("/")
+            out.setdefault(lane, {})[shard] = str(found[1]["watermark"])
     return out
 
 
@@ -168,8 +197,8 @@ def _engine(settings: Settings) -> tuple[java.Java, Path]:
     return found, folder
 
 
-def _edition(settings: Settings) -> Files:
-    """Return what the edition was read from. Raises BookError, SettingsError: one line."""
+def _edition(settings: Settings) -> Read:
+    """Return the edition and what it was read from. Raises BookError, SettingsError: one line."""
     from tailrace.editions import read  # noqa: PLC0415  heavy
     from tailrace.rows.route import unknown_events  # noqa: PLC0415
 
@@ -179,7 +208,54 @@ def _edition(settings: Settings) -> Files:
     routes = found.edition.treatment.routes
     for destination, pattern in unknown_events(routes, found.edition.book.types()) if routes else ():
         log.warning("a route names events that no schema knows", destination=destination, enabled_events=pattern)
-    return found.files
+    return found
+
+
+def _check_destinations(
+    destinations: Sequence[Destination], settings: Settings, stream_arn: str, begun: Container[str]
+) -> None:
+    """Look at where routes send events. One that blocks must be there before its lane has begun; else it is told.
+
+    From then on the lake does not wait for it: it is parked, as it would be while the consumer runs.
+    """
+    from tailrace.sinks.destinations import blocks, look  # noqa: PLC0415  heavy
+
+    _refuse(refusals.of_destinations(destinations, stream_arn))
+    for one in destinations:
+        try:
+            why, away = look(one, settings), False
+        except WorldError as error:
+            why, away = str(error), True
+        if why and blocks(one) and not away and one.name not in begun:
+            raise Refused(why)
+        if why:
+            events = "wait in the stream" if blocks(one) else "become dead letters"
+            log.warning("a destination cannot be used", destination=one.name, its_events=events, why=why)
+
+
+def judging(settings: Settings) -> Callable[[Edition], None]:
+    """Return what raises SettingsError, or WorldError, for destinations that a start would refuse.
+
+    For editions that come while the daemon runs. The stream's own ARN is asked for only where one looks like it.
+    """
+
+    def judge(new: Edition) -> None:
+        found = refusals.of_turn(settings, len(new.destinations)) if new.destinations else []
+        if any(one.address.endswith(f":stream/{settings.stream.name}") for one in new.destinations):
+            found += refusals.of_destinations(new.destinations, _stream_arn(settings))
+        if found:
+            raise SettingsError(found[0])
+
+    return judge
+
+
+def _stream_arn(settings: Settings) -> str:
+    aws = _Aws(settings)
+    try:
+        aws.stream_created_ms()
+    except Refused as error:
+        raise SettingsError(str(error)) from None
+    return aws.stream_arn
 
 
 def bearing(settings: Settings, clock: Clock) -> Callable[[Callable[[], T]], T]:
@@ -205,6 +281,7 @@ class _Aws:
 
         self._settings = settings
         self._aws = aws
+        self.stream_arn = ""  # once it was found
         where = settings.aws
         region = settings.stream.region
         self._kinesis = aws.client("kinesis", region=region, endpoint=where.kinesis_endpoint)
@@ -219,6 +296,7 @@ class _Aws:
             lambda: self._kinesis.describe_stream_summary(StreamName=name), f"find stream {name}", missing
         )
         summary = answer["StreamDescriptionSummary"]
+        self.stream_arn = str(summary["StreamARN"])
         if summary["StreamStatus"] == "CREATING":
             raise WorldError(f"the stream {name} is still being created")
         if summary["StreamStatus"] == "DELETING":

@@ -117,14 +117,15 @@ def heap_mb(settings: Settings) -> int:
     return min(max(heap_needed_mb(settings), HEAP_FLOOR_MB), HEAP_CEILING_MB)
 
 
-def turn_needed_s(settings: Settings) -> float:
+def turn_needed_s(settings: Settings, destinations: int = 0) -> float:
     """Return the longest that a turn can take: the open plan's patience, then the queued batch's, then the work.
 
-    A plan's patience runs from its first trouble; the call that is under way when it ends may take CALL_S more.
-    De-duplication across plans asks its table before either, with a patience of its own.
+    Each destination beside the lake may make it wait for `[lanes] patience_s`. A plan's patience runs from its first
+    trouble; the call that is under way when it ends may take CALL_S more. De-duplication across plans asks its table
+    before either, with a patience of its own.
     """
     patiences = 3 if settings.dedup.by and settings.dedup.table else 2
-    return patiences * (settings.world.patience_s + CALL_S) + MARGIN_S
+    return patiences * (settings.world.patience_s + CALL_S) + destinations * settings.lanes.patience_s + MARGIN_S
 
 
 def flags(settings: Settings, java_major: int) -> list[str]:

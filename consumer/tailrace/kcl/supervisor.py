@@ -155,9 +155,7 @@ class Supervisor:
         pages = {
             "/metrics": lambda: metrics_server.metrics_page(sheet),
             "/livez": lambda: metrics_server.verdict_page(health.live(self.snapshot())),
-            "/readyz": lambda: metrics_server.verdict_page(
-                health.ready(with_children(self.snapshot(), sheet, self._failures), self._settings.serve.silence_s)
-            ),
+            "/readyz": lambda: self._readyz(sheet),
         }
         server = metrics_server.serving(self._settings.serve, pages, Refused)
         self._log.info("serving /metrics, /livez, /readyz", host=self._settings.serve.host, port=server.port)
@@ -169,6 +167,10 @@ class Supervisor:
             for sign, handler in handlers.items():
                 signal.signal(sign, handler)
             server.close()
+
+    def _readyz(self, sheet: metrics_server.Sheet) -> metrics_server.Page:
+        seen = with_children(self.snapshot(), sheet, self._failures)
+        return metrics_server.verdict_page(health.ready(seen, self._settings.serve.silence_s), health.notes(seen))
 
     def _own_metrics(self) -> Iterable[Metric]:
         seen = self.snapshot()
@@ -325,6 +327,7 @@ def with_children(seen: health.Snapshot, sheet: metrics_server.Sheet, failures: 
         last_message=sheet.values(metrics.name_of(metrics.LAST_MESSAGE), "shard"),
         stopped=[shard for shard, value in stopped.items() if value],
         away=failures.lately(seen.now),
+        waits=sheet.raised(metrics.name_of(metrics.LANE_WAITS), "shard", "lane", "state"),
     )
 
 

@@ -5,7 +5,9 @@ botocore tries twice by itself; longer patience is the caller's, who knows when 
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import re
+from threading import Lock
+from typing import Any, Final, NoReturn
 
 import boto3
 from botocore.config import Config
@@ -28,6 +30,8 @@ from tailrace.commit.ports import WorldDenied, WorldError
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15
 
+_MAKING = Lock()  # of clients: boto3's session is not for several threads, its clients are
+
 # Refusals that pass: throttling, a race that S3 wants repeated, and credentials that are renewed behind our back.
 PASSING = frozenset(
     {
@@ -39,6 +43,7 @@ PASSING = frozenset(
         "LimitExceededException",
         "OperationAborted",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestTimeout",
         "RequestTimeoutException",
@@ -47,6 +52,7 @@ PASSING = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -63,27 +69,32 @@ FINAL = (
 )
 STATUS_PASSING_MIN = 500
 STATUS_THROTTLED = 429
+_NUMBER: Final = re.compile(r" \(request [^()\s]+\)")
 
 
-def config(connections: int = 10, *, s3_path_style: bool = False) -> Config:
-    """Return the configuration of a client that at most `connections` threads share."""
+def config(connections: int = 10, *, s3_path_style: bool = False, read_s: float = 0.0) -> Config:
+    """Return the configuration of a client that at most `connections` threads share.
+
+    `read_s`: how long an answer may take, where its service works on it; such a call is not repeated unasked.
+    """
     return Config(
         connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
+        read_timeout=read_s or READ_TIMEOUT_S,
         max_pool_connections=connections,
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        retries={"total_max_attempts": 1 if read_s else 2, "mode": "standard"},
         s3={"addressing_style": "path" if s3_path_style else "auto"},
     )
 
 
-def client(service: str, *, region: str, endpoint: str = "", connections: int = 10) -> Any:
+def client(service: str, *, region: str, endpoint: str = "", connections: int = 10, read_s: float = 0.0) -> Any:
     """Return a client of a service. An endpoint other than AWS's is addressed by path, which matters to S3."""
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # the stubs want a literal
-        region_name=region,
-        endpoint_url=endpoint or None,
-        config=config(connections, s3_path_style=bool(endpoint)),
-    )
+    with _MAKING:
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the stubs want a literal
+            region_name=region,
+            endpoint_url=endpoint or None,
+            config=config(connections, s3_path_style=bool(endpoint), read_s=read_s),
+        )
 
 
 def code(error: ClientError) -> str:
@@ -100,6 +111,11 @@ def _request(error: ClientError) -> str:
     """Return the service's own number of the call, which its support asks for."""
     number = error.response.get("ResponseMetadata", {}).get("RequestId")
     return f" (request {number})" if number else ""
+
+
+def alike(text: str) -> str:
+    """Return what an error says without the call's number, which keeps equal ones apart."""
+    return _NUMBER.sub("", text)
 
 
 def raise_world(error: ClientError | BotoCoreError, what: str) -> NoReturn:

@@ -56,7 +56,7 @@ FILTERED = _counter(
 PLAN_ROWS = Histogram("tailrace_plan_rows", "Rows of a plan.", ("lane",), buckets=_ROWS)
 PLAN_BYTES = Histogram("tailrace_plan_bytes", "Bytes of a plan's objects.", ("lane",), buckets=_BYTES)
 PLAN_SECONDS = Histogram(
-    "tailrace_plan_seconds", "Time of a plan's stage: prepare, write, commit.", ("stage", "sink"), buckets=_SECONDS
+    "tailrace_plan_seconds", "Time of a plan's stage: prepare, write, commit.", ("stage", "lane"), buckets=_SECONDS
 )
 FRESHNESS = Histogram(
     "tailrace_freshness_seconds", "Arrival of a plan's oldest record to its commit.", ("lane",), buckets=_FRESH
@@ -66,10 +66,33 @@ LAST_CHECKPOINT = _gauge("last_checkpoint_timestamp_seconds", "When KCL took the
 CHECKPOINTS = _counter("checkpoints_total", "Checkpoints asked for: ok, retry, lost, invalid.", "shard", "result")
 
 # Sinks and the world.
-OBJECTS_PUT = _counter("objects_put_total", "Objects stored.", "sink")
-OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "sink")
-PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "sink")
+OBJECTS_PUT = _counter("objects_put_total", "Objects stored.", "lane")
+OBJECT_BYTES = _counter("object_bytes_total", "Bytes of objects stored.", "lane")
+PUT_RETRIES = _counter("put_retries_total", "Puts that were tried again.", "lane")
 WORLD_ERRORS = _counter("world_errors_total", "Calls that failed and may be tried again.", "service")
+
+# Forwards.
+FORWARD_MESSAGES = _counter(
+    "forward_messages_total",
+    "Messages by what became of them: sent; refused for good, or given up, and so dead letters.",
+    "lane",
+    "result",
+)
+FORWARD_RETRIES = _counter("forward_retries_total", "Messages that were sent again.", "lane")
+FORWARD_CALLS = _counter("forward_calls_total", "Calls made to a destination.", "lane")
+FORWARD_AWAY = _gauge(
+    "forward_away", "1 while a destination takes nothing, and its events become dead letters.", "shard", "lane"
+)
+DEAD_LETTERS_UNCOPIED = _counter(
+    "dead_letters_uncopied_total", "Dead letters that stand beside the lake but not in their queue.", "lane"
+)
+
+# The hot tier.
+HOT_WRITES = _counter(
+    "hot_writes_total", "Items written: events, oversize (without their body), profiles, aggregates.", "lane", "kind"
+)
+HOT_UNITS = _counter("hot_write_units_total", "Write units that DynamoDB says it took.", "lane")
+HOT_ALERTS = _counter("hot_alerts_total", "Alerts: fired, waits (could not be published yet).", "lane", "result")
 
 # Editions: schemas, routes and lookup files.
 EDITION_TIME = _gauge("edition_timestamp_seconds", "When the edition in use was taken up.", "shard")
@@ -90,6 +113,15 @@ POISON = _counter(
     "poison_records_total", "Records quarantined since our own code fails on them: alert on any.", "shard"
 )
 SHARD_STOPPED = _gauge("shard_stopped", "1 while the shard waits for `tailrace resolve`.", "shard")
+LANE_WAITS = _gauge(
+    "lane_waits",
+    "1 while a lane beside the lake's takes nothing in: parked (given up for now), paused, stopped.",
+    "shard",
+    "lane",
+    "state",
+)
+LANE_LAG = _gauge("lane_lag_seconds", "Age of the oldest record that the lane has not committed.", "shard", "lane")
+LANE_SKIPS = _counter("lane_skips_total", "Times a lane left records out, by a person's word or away.", "shard", "lane")
 LOST_TURNS = _counter("lost_turns_total", "Turns answered without work, since another child owns the shard.", "shard")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -71,6 +71,11 @@ class Sheet(Collector):
             if label in sample.labels
         }
 
+    def raised(self, name: str, *labels: str) -> list[tuple[str, ...]]:
+        """Return the labels' values of one of the children's gauges where it is not 0, sorted."""
+        samples = [sample for metric in self._children() if metric.name == name for sample in metric.samples]
+        return sorted(tuple(sample.labels[label] for label in labels) for sample in samples if sample.value)
+
     def sweep(self) -> int:
         """Fold the files of children that are dead; return how many there were."""
         with self._lock:
@@ -128,9 +133,9 @@ def metrics_page(sheet: Sheet) -> Page:
     return Page(200, sheet.text(), CONTENT_TYPE_LATEST)
 
 
-def verdict_page(reasons: list[str]) -> Page:
-    """Return a health page: `ok`, or 503 with a reason a line."""
-    return Page(503, ("\n".join(reasons) + "\n").encode()) if reasons else Page(200, b"ok\n")
+def verdict_page(reasons: list[str], notes: Sequence[str] = ()) -> Page:
+    """Return a health page: `ok`, or 503 with a reason a line; then what is of note and no reason."""
+    return Page(503 if reasons else 200, "".join(f"{line}\n" for line in [*(reasons or ["ok"]), *notes]).encode())
 
 
 class Server:

@@ -100,34 +100,48 @@ def without(outcome: Outcome, repeated: Mapping[str, str]) -> Outcome:
     gone: dict[str, str] = {}
     filtered = Counter(dict(outcome.filtered_by))
     stored = outcome.stored_by_type.copy()
+    elsewhere: dict[str, str] = {}
     for part in outcome.rows:
-        places = [] if part.table.name in RESERVED else part.batch.column("position").to_pylist()
-        stays = [place not in repeated for place in places]
-        if all(stays):
+        if part.table.name in RESERVED:
             rows.append(part)
             continue
-        types = part.batch.column("event_type").to_pylist()
-        for place, event_type, keep in zip(places, types, stays, strict=True):
-            if not keep:
-                label = event_type if event_type in stored else ""
-                gone[place] = repeated[place]
-                filtered[label, repeated[place]] += 1
-                stored[label] -= 1
-        left = part.batch.filter(pa.array(stays, pa.bool_()))
-        if left.num_rows:
-            rows.append(part._replace(batch=left))
+        batch, out = _parted(part.batch, repeated)
+        sent = {lane: _parted(some, repeated) for lane, some in part.sent.items()}
+        for place, event_type in out:
+            label = event_type if event_type in stored else ""
+            gone[place] = repeated[place]
+            filtered[label, repeated[place]] += 1
+            stored[label] -= 1
+        elsewhere |= {place: repeated[place] for _, went in sent.values() for place, _ in went}
+        left = Rows(part.table, batch, {lane: some for lane, (some, _) in sent.items() if some.num_rows})
+        if batch.num_rows or left.sent:
+            rows.append(left)
     return outcome._replace(
         rows=rows,
         stored=outcome.stored - len(gone),
         filtered=outcome.filtered + len(gone),
         stored_by_type=+stored,
         filtered_by=filtered,
-        repeated={**outcome.repeated, **gone},
+        repeated={**outcome.repeated, **elsewhere, **gone},
     )
 
 
+def _parted(batch: pa.RecordBatch, repeated: Mapping[str, str]) -> tuple[pa.RecordBatch, list[tuple[str, str]]]:
+    """Return the rows that stay, and (position, event type) of those that go."""
+    places = batch.column("position").to_pylist()
+    stays = [place not in repeated for place in places]
+    if all(stays):
+        return batch, []
+    types = batch.column("event_type").to_pylist()
+    out = [(place, of) for place, of, keep in zip(places, types, stays, strict=True) if not keep]
+    return batch.filter(pa.array(stays, pa.bool_())), out
+
+
 def _stored(rows: Sequence[Rows]) -> Iterable[pa.RecordBatch]:
-    return (part.batch for part in rows if part.table.name not in RESERVED)
+    for part in rows:
+        if part.table.name not in RESERVED:
+            yield part.batch
+            yield from (some for some in part.sent.values() if some is not part.batch)
 
 
 def _texts(batch: pa.RecordBatch, *names: str) -> Iterable[tuple[str, ...]]:

@@ -167,7 +167,7 @@ def _one(rows: list[Tried]) -> Tried:
 
 def _rows(outcome: Outcome) -> list[tuple[int, Tried]]:
     rows: list[tuple[int, Tried]] = []
-    for table, batch in outcome.rows:
+    for table, batch, _ in outcome.rows:
         places = [int(position.partition("/")[0]) for position in batch.column("position").to_pylist()]
         types = batch.column("event_type").to_pylist()
         if table.name != QUARANTINE.name:

@@ -74,7 +74,7 @@ class Pipeline:
                 several.append(kept)
                 rejected.extend(self._of_refused(one, shape) for one in refused)
             for some in several:
-                if some is not None and some.batch.num_rows:
+                if some is not None and (some.batch.num_rows or some.sent):
                     rows.append(some)
                     stored[self._label(shape.page.event_type)] += some.batch.num_rows
         if events.several and rejected:
@@ -131,7 +131,7 @@ class Pipeline:
         return None, refused
 
     def _unrouted(self, shape: Shape, events: int, made: Rows | None, filtered: Counter[tuple[str, str]]) -> None:
-        """Count the events that have no row, since no route takes them."""
+        """Count the events that have no row in the lake, since no route brings them there."""
         gone = events - (made.batch.num_rows if made is not None else 0)
         if gone:
             filtered[self._label(shape.page.event_type), ROUTE] += gone

@@ -10,25 +10,27 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.nouns import Rows
+from tailrace.nouns import LAKE, Destination, Rows
 from tailrace.rows.condition import ConditionError, Given, Truth, column_truth, condition_of, written
 from tailrace.rows.wildcard import wildcard
 from tailrace.settings import SettingsError
 
-LAKE: Final = "lake"
 QUARANTINE: Final = "quarantine"
-KEYS: Final = ("destination_name", "destination_arn", "enabled_events", "tenants", "condition", "enabled")
+KEYS: Final = ("destination_name", "destination_arn", "enabled_events", "tenants", "condition", "enabled", "options")
+SERVICES: Final = ("dynamodb", "sqs", "sns", "kinesis", "firehose", "lambda", "https")  # that have lanes
 NEEDED: Final = KEYS[:3]
 ROUTES_MAX: Final = 100
 PATTERNS_MAX: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:[0-9]*:(?P<resource>\S+)")
+_URL: Final = re.compile(r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/\S*)?")
 _EVERYTHING: Final = ("*",)
 
 
@@ -45,6 +47,11 @@ class Route(NamedTuple):
     tenants: tuple[str, ...] = _EVERYTHING
     condition: Truth | None = None
     enabled: bool = True
+    options: Mapping[str, Any] = MappingProxyType({})  # what the destination's sink is told
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(self.destination_name, _service(self.destination_arn), self.destination_arn, self.options)
 
     @property
     def takes_all(self) -> bool:
@@ -62,6 +69,11 @@ class Routes(NamedTuple):
     @property
     def lake(self) -> Route:
         return self.by_name[LAKE]
+
+    @property
+    def elsewhere(self) -> list[Route]:
+        """Those with a lane of their own."""
+        return [one for one in self.by_name.values() if one.enabled and one.destination_name not in {LAKE, QUARANTINE}]
 
 
 def parsed(data: bytes | str, origin: str, envelope: pa.Schema) -> Routes:
@@ -110,6 +122,7 @@ def _route(where: str, one: Any, envelope: pa.Schema) -> Route:
         _patterns(where, "tenants", one.get("tenants", ["*"])),
         condition,
         enabled,
+        _options(where, one.get("options", {})),
     )
     _check_destination(where, route)
     return route
@@ -128,20 +141,37 @@ def _patterns(where: str, key: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _options(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise RouteError(f"{where}: options: expected an object, found {written(value)}")
+    return value
+
+
+def _service(address: str) -> str:
+    return "https" if address.startswith(("https://", "http://")) else address.split(":")[2]
+
+
 def _check_destination(where: str, route: Route) -> None:
     name, arn = route.destination_name, route.destination_arn
     built_in = name in {LAKE, QUARANTINE}
     found = _ARN.fullmatch(str(arn))
-    if found is None and not (built_in and arn == ""):
-        expected = "an ARN, or empty text" if built_in else "an ARN"
-        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(arn)}")
+    at_url = not built_in and _URL.fullmatch(str(arn)) is not None
+    if found is None and not at_url and not (built_in and arn == ""):
+        expected = "an ARN, or empty text" if built_in else "an ARN, or https://..."
+        raise RouteError(f"{where}: destination_arn: expected {expected}, found {written(_shown(arn))}")
     if built_in and found and found["service"] != "s3":
         raise RouteError(f"{where}: destination_arn: expected the ARN of a bucket, found {written(arn)}")
     if name == QUARANTINE and not route.takes_all:
         raise RouteError(f"{where}: quarantine takes everything: expected enabled_events ['*'] and nothing else")
-    if not built_in and route.enabled:
-        kind = arn.split(":")[2]
-        raise RouteError(f"{where}: there is no lane to {kind} yet; expected {LAKE} or {QUARANTINE}, or enabled: false")
+    if not built_in and _service(arn) not in SERVICES:
+        expected = f"one of {', '.join(SERVICES)}"
+        raise RouteError(f"{where}: destination_arn: found {written(_service(arn))}, expected {expected}")
+    if built_in and route.options:
+        raise RouteError(f"{where}: options: found {written(dict(route.options))}, expected none: it is built in")
+
+
+def _shown(arn: Any) -> Any:
+    return Destination("", "", arn).shown if isinstance(arn, str) else arn
 
 
 def bucket_of(route: Route) -> str:
@@ -161,13 +191,26 @@ def unknown_events(routes: Routes, types: Collection[str]) -> list[tuple[str, st
 
 
 def routed(rows: Rows, events: Sequence[Mapping[str, Any]], routes: Routes) -> Rows:
-    """Return the rows that go to the lake. `events` are the rows' own, in their order, whole and as they came."""
-    route = routes.lake
-    if route.takes_all or not rows.batch.num_rows:
+    """Return the rows that go to the lake, and beside them those that go elsewhere.
+
+    `events` are the rows' own, in their order, whole and as they came.
+    """
+    if not rows.batch.num_rows:
         return rows
-    if not route.enabled:
-        return Rows(rows.table, rows.batch.slice(0, 0))
     given = Given(rows.batch, events)
+    sent = {route.destination_name: _taken(route, rows.batch, given) for route in routes.elsewhere}
+    return Rows(
+        rows.table,
+        _taken(routes.lake, rows.batch, given),
+        {name: batch for name, batch in sent.items() if batch.num_rows},
+    )
+
+
+def _taken(route: Route, batch: pa.RecordBatch, given: Given) -> pa.RecordBatch:
+    if route.takes_all:
+        return batch
+    if not route.enabled:
+        return batch.slice(0, 0)
     truths = [column_truth("event_type", _fitting(route.enabled_events))] if "*" not in route.enabled_events else []
     if "*" not in route.tenants:
         truths.append(column_truth("tenant", _fitting(route.tenants)))
@@ -176,7 +219,7 @@ def routed(rows: Rows, events: Sequence[Mapping[str, Any]], routes: Routes) -> R
     taken = truths[0](given)
     for truth in truths[1:]:
         taken = pc.and_(taken, truth(given))
-    return Rows(rows.table, rows.batch.filter(taken))
+    return batch if pc.all(taken).as_py() else batch.filter(taken)
 
 
 def _fitting(patterns: Sequence[str]) -> Callable[[Any], bool]:

@@ -24,6 +24,7 @@ from tailrace.schema.kinds import (
     dictionary_paths,
     fields,
     is_closed,
+    json_paths,
     merged_fields,
 )
 from tailrace.schema.references import IGLU_FOLDERS, Library, SchemaError, Scope
@@ -72,6 +73,7 @@ ENVELOPE_DICTIONARY: Final = (
     "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referer_host",
     "referer_class", "referer_source", "geo_country", "geo_region", "geo_city", "tenant_attributes",
 )  # fmt: skip
+ENVELOPE_JSON: Final = ("findings", "tenant_attributes", "entities", "extra")
 SORT: Final = "tenant"
 
 QUARANTINE: Final = Table(
@@ -349,7 +351,7 @@ def _table(name: str, columns: Iterable[Field], envelope: pa.Schema) -> Table:
     """Return the table of a major: the envelope, then the members. A name that is taken gets a number."""
     taken = {column.casefold() for column in envelope.names}
     added: list[pa.Field] = []
-    dictionary = list(ENVELOPE_DICTIONARY)
+    dictionary, json = list(ENVELOPE_DICTIONARY), list(ENVELOPE_JSON)
     for field in columns:
         base = field.name or "unnamed"
         column, number = base, 1
@@ -359,7 +361,8 @@ def _table(name: str, columns: Iterable[Field], envelope: pa.Schema) -> Table:
         taken.add(column.casefold())
         added.append(pa.field(column, arrow(field.kind)))
         dictionary += dictionary_paths(column, field)
-    return Table(name, pa.schema([*envelope, *added]), tuple(dictionary), sort=SORT)
+        json += json_paths(column, field.kind)
+    return Table(name, pa.schema([*envelope, *added]), tuple(dictionary), SORT, tuple(json))
 
 
 def _digest(contract: settings.Contract, files: Mapping[str, Mapping[str, Any]]) -> str:

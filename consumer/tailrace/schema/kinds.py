@@ -207,3 +207,12 @@ def dictionary_paths(name: str, field: Field) -> list[str]:
     if isinstance(field.kind, Struct):
         return [path for below in field.kind.fields for path in dictionary_paths(f"{name}.{below.name}", below)]
     return [name] if field.kind is TEXT and field.dictionary else []
+
+
+def json_paths(name: str, kind: Kind) -> list[str]:
+    """Return the paths of a column's leaves that hold JSON text; the items of a list stand under its own."""
+    if isinstance(kind, List):
+        return json_paths(name, kind.item)
+    if isinstance(kind, Struct):
+        return [path for below in kind.fields for path in json_paths(f"{name}.{below.name}", below.kind)]
+    return [name] if kind is JSON else []

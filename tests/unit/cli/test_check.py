@@ -188,6 +188,51 @@ def test_routes_must_be_sound_and_name_known_types(schemas: Schemas) -> None:
     assert "(1 good, 0 bad)" in summary
 
 
+def test_what_a_hot_route_names_that_no_schema_has_is_noted(schemas: Schemas) -> None:
+    page = {
+        **PAGE,
+        "properties": {
+            **PAGE["properties"],
+            "open": {"type": "object"},
+            "cart": closed({"sum": {"type": "number"}}, []),
+        },
+    }
+    schemas.put("page/1-0-0.json", page)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    sums: dict[str, Any] = {
+        "name": "sums",
+        "key": ["tenant", "type", "path", "tennant"],
+        "window": "day",
+        "types": ["pages"],
+    }
+    sums["measures"] = {"n": {"op": "count"}, "most": {"op": "max", "of": "cart.sums"}}
+    sums["measures"]["least"] = {"op": "min", "of": "open.any"}
+    options = {"events": ["pa*", "klick"], "value": "cart.sum", "profile": {"page": ["tt"]}, "aggregates": [sums]}
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+    table = {"destination_arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/hot", "enabled_events": ["*"]}
+    route = {"destination_name": "hot", **table, "options": options}
+    *noted, _ = schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps([lake, route])})
+    assert [line.removeprefix("note: [routes] json route hot: options: ") for line in noted] == [
+        "events: found 'klick', expected the name of an event type with a schema",
+        "aggregate sums: types: found 'pages', expected the name of an event type with a schema",
+        "profile: page: no table has the column tt (did you mean t?)",
+        "aggregate sums: key: no table has the column tennant (did you mean tenant?)",
+        "aggregate sums: of: no table has the column cart.sums (did you mean cart.sum?)",
+    ]
+
+
+def test_what_a_template_names_that_no_table_has_is_noted(schemas: Schemas) -> None:
+    schemas.put("page/1-0-0.json", PAGE)
+    schemas.put("page/1-0-0.good.jsonl", GOOD)
+    template = {"id": "$row_id", "list": [{"n": "$n"}, "$nn", "$", "$$n", "n", 1], "in": "$t.u"}
+    lake = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
+    there = {"destination_name": "there", "destination_arn": "https://example.org", "enabled_events": ["*"]}
+    routes = [lake, {**there, "options": {"template": template}}]
+    *noted, _ = schemas.check(status=0, environ={"TAILRACE_ROUTES_JSON": json.dumps(routes)})
+    start = "note: [routes] json route there: options: template: no table has the column"
+    assert noted == [f"{start} nn", f"{start} t.u"]
+
+
 def test_fixtures_say_nothing_of_routes(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", PAGE)
     schemas.put("page/1-0-0.good.jsonl", GOOD)
@@ -305,4 +350,5 @@ def test_a_name_that_is_no_text_is_a_finding(schemas: Schemas) -> None:
 def test_a_file_of_routes_that_is_not_there_hides_no_schema(schemas: Schemas) -> None:
     schemas.put("page/1-0-0.json", {"type": 7})
     lines = schemas.check(status=1, environ={"TAILRACE_ROUTES_PATH": "nowhere.json"})
-    assert [line.split()[0] for line in lines] == ["nowhere.json", "page/1-0-0.json", "1"]
+    assert [line.split()[0] for line in lines] == ["[routes]", "page/1-0-0.json", "1"]
+    assert lines[0].split(maxsplit=2)[:2] == ["[routes]", "path"]

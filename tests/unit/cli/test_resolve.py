@@ -16,7 +16,7 @@ from tailrace.commit import rules
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Counts, Item, Plan, lane_key
 from tailrace.nouns import Identity
-from tailrace.settings import Lake, Ledger, Settings
+from tailrace.settings import Lake, Ledger, Settings, SettingsError
 
 PLAN = Plan(4, 2, "279", "290", 11, "digest", Counts(11, 11), ("a", "_commits/4"))
 
@@ -76,6 +76,22 @@ def test_a_shard_that_is_not_stopped_is_left_alone(lake: SmallLake, capsys: pyte
     assert ask(lake, "shard-1", "--accept") == 1
     assert "is not stopped" in capsys.readouterr().err
     assert ledger(lake, "shard-1").read() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["shard-00"], "found shard-00, expected a shard of the lane lake, such as shard-0"),
+        (["x"], "found x, expected a shard of the lane lake, such as shard-0"),
+        (["shard-0", "--lane", "quue"], "--lane: found quue, expected one of: lake"),
+    ],
+)
+def test_a_name_that_is_none_is_told_from_one_that_is_not_stopped(
+    lake: SmallLake, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        ask(lake, *arguments, "--retry")
+    assert str(refused.value) == said
 
 
 def test_both_words_at_once_are_refused(lake: SmallLake) -> None:
@@ -141,3 +157,20 @@ def test_a_decision_is_made_on_the_item_as_it_stands() -> None:
     found = lane.read()
     assert found == (3, Item(generation=3, plan=PLAN))
     assert isinstance(rules.resolving(found[1], accept=False), rules.Refused)
+
+
+def test_a_lane_beside_the_lakes_is_listed_and_decided_about_by_name(
+    lake: SmallLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = LaneLedger(lake.store, lake.place, Identity(STREAM, EPOCH, "shard-0"), "hot")
+    assert beside.swap(0, Item(generation=1, plan=PLAN, stopped="brought 10 records")) is None
+    assert ask(lake) == 0
+    assert capsys.readouterr().out == "shard-0 --lane hot: brought 10 records\n0 of 2 shards stopped.\n"
+    assert ask(lake, "shard-0", "--retry") == 1, "the shard itself is well"
+    with pytest.raises(SettingsError, match="--lane: found cold, expected one of: hot, lake"):
+        ask(lake, "shard-0", "--lane", "cold", "--retry")
+    assert ask(lake, "shard-0", "--lane", "hot", "--accept") == 0
+    found = beside.read()
+    assert found is not None
+    assert (found[1].stopped, found[1].waived) == ("", PLAN.chain)
+    assert item(lake).generation == 1, "the lake's lane is left alone"

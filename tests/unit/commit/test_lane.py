@@ -217,7 +217,8 @@ def test_who_closes_in_the_middle_of_a_plan_leaves_no_thread_behind() -> None:
     records = [*ones(1, 2), Record(b"bad", "3", 0, 0)]  # three objects and two threads
     lane.add(part_of(records), MemoryPipeline()(records), 0)
     lane.cut("now")
-    while lane._uploads._work_queue.qsize() != 1:
+    assert lane._objects is not None
+    while lane._objects._uploads._work_queue.qsize() != 1:
         assert lane._flight is not None
         assert not lane._flight.done()
     lane.close()

@@ -6,7 +6,7 @@ import pytest
 
 from support.memory_plans import item, plan
 from tailrace.commit import rules
-from tailrace.commit.plan import Counts, Item
+from tailrace.commit.plan import Counts, Item, Since
 from tailrace.commit.rules import Already, Next, Refused, Verdict
 from tailrace.nouns import mark
 
@@ -111,6 +111,26 @@ def test_committing_another_plan_than_the_open_one_is_a_mistake() -> None:
         rules.committing(item(plan=plan(chain=2)), 1, 1)
     with pytest.raises(AssertionError):
         rules.committing(item(chain=1, committed_generation=7), 1, 1)
+
+
+def test_skipping_leaves_an_open_plan_out_whole_and_uses_its_chain() -> None:
+    stands = item(
+        generation=4, plan=plan(chain=3, after=5, last=9, sent="7/0/0"), chain=2, watermark=mark("5", 0),
+        totals=Counts(7, 6, 1), records=5, stopped="s", waived=3, suspect=("m", "m"), hot=("m", "m"), resolved=("r",),
+    )  # fmt: skip
+    now = written(rules.skipping(stands, 4, mark("7", 0), "why"))
+    noted = "skipped after 5/0 to 9/0: why; chain 3 was open, its messages sent up to 7/0/0"
+    assert now == item(
+        generation=4, chain=3, watermark=mark("9", 0), totals=Counts(7, 6, 1), records=5, resolved=("r", noted),
+        since=Since(mark("9", 0), 5, 7),
+    )  # fmt: skip
+    assert rules.skipping(now, 4, mark("7", 0), "why") == Already()
+    assert isinstance(rules.skipping(stands, 3, mark("7", 0), "why"), Refused)
+
+
+def test_skipping_with_no_plan_open_ends_where_it_is_told_to() -> None:
+    now = written(rules.skipping(item(chain=2), 1, mark("7", 0), "why"))
+    assert (now.chain, now.watermark, now.since) == (2, mark("7", 0), Since(mark("7", 0)))
 
 
 def test_suspecting_notes_one_record_and_forgets_it() -> None:

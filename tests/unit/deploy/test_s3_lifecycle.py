@@ -14,6 +14,7 @@ from tailrace.nouns import Identity, Reason, Record, Rejected
 from tailrace.rows.archive import archive_rows
 from tailrace.rows.rejects import quarantine_rows
 from tailrace.schema import book
+from tailrace.sinks.forward import dead
 from tailrace.sinks.lake.layout import Layout, split
 from tailrace.sinks.lake.places.s3 import SWEPT_TAG
 
@@ -32,6 +33,7 @@ def test_what_expires_is_where_rejects_and_records_are_or_was_replaced() -> None
     assert expiring == [
         {"Prefix": f"{LAKE}{committed.QUARANTINE}/"},
         {"Prefix": f"{LAKE}{committed.ARCHIVE}/"},
+        {"Prefix": f"{LAKE}{dead.FOLDER}/"},
         {"And": {"Prefix": LAKE, "Tags": [{"Key": key, "Value": value}]}},
     ]
     assert book.QUARANTINE.name == committed.QUARANTINE

@@ -78,3 +78,12 @@ def test_a_service_is_away_from_a_failure_until_a_minute_after_the_last() -> Non
     assert failures.lately(NOW + 61) == []
     failures.see({"place": 3.0, "ledger": 1.0}, NOW + 70)
     assert sorted(failures.lately(NOW + 71)) == ["ledger", "place"]
+
+
+def test_a_lane_that_waits_is_told_and_makes_nothing_unready() -> None:
+    seen = health.with_children(
+        WELL, last_message=WELL.last_message, stopped=[], away=[], waits=[("shard-0", "hot", "parked")]
+    )
+    assert health.ready(seen, 120) == health.ready(WELL, 120) == []
+    assert health.notes(seen) == ["note: the lane hot of shard-0 is parked"]
+    assert health.notes(WELL) == []

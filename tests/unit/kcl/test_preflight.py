@@ -14,7 +14,8 @@ from tailrace.commit import claims_dynamodb
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key, lane_key
 from tailrace.commit.ports import WorldError
-from tailrace.kcl import preflight
+from tailrace.commit.switches import Switch, Switches
+from tailrace.kcl import preflight, refusals
 from tailrace.kcl.preflight import Refused
 from tailrace.nouns import Identity, mark
 
@@ -121,7 +122,7 @@ def test_watermarks_by_shard() -> None:
     ledger.swap(lane_key(Identity("clicks", "e1", "s2"), "lake"), 0, {"watermark": ""})
     ledger.swap(lane_key(Identity("clicks2", "e1", "s1"), "lake"), 0, {"watermark": "7"})
     ledger.swap(lane_key(Identity("clicks", "e2", "s1"), "lake"), 0, {"watermark": "8"})
-    assert preflight.watermarks(ledger, "e1", "clicks") == {"s1": ["6", "5"], "s2": [""]}
+    assert preflight.watermarks(ledger, "e1", "clicks") == {"lake": {"s1": "5", "s2": ""}, "hot": {"s1": "6"}}
 
 
 class World:
@@ -343,3 +344,19 @@ def test_a_route_that_names_no_known_event_is_told_and_refuses_nothing(
     monkeypatch.setattr(preflight.log, "warning", lambda _text, **facts: told.append(facts["enabled_events"]))
     preflight._edition(settings_of(tmp_path, json=json.dumps([lake])))
     assert told == ["clik"]
+
+
+def test_lanes_are_named_before_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, str]] = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(preflight.log, level, lambda text, /, **facts: said.append((facts["lane"], text[:16])))
+    marks = {"lake": {"s": mark("9", 0)}, "gone": {"s": ""}, "back": {"s": mark("3", 0)}, "paused": {"s": mark("9", 0)}}
+    paused = Switches({"paused": Switch("it is mended")})
+    preflight._tell_lanes(["new", "back", "paused"], marks, [refusals.Lease("s", "5", 0)], paused)
+    assert said == [
+        ("new", "the lane is new:"),
+        ("back", "found the lane"),
+        ("paused", "the lane is paus"),
+        ("gone", "no route names t"),
+        ("back", "the lane was awa"),
+    ]

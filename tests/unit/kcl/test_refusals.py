@@ -82,22 +82,34 @@ class TestCheckpoints:
         assert refusals.of_checkpoints(leases, {}) == []
 
     def test_a_position_without_any_ledger_item_is_refused(self) -> None:
-        (why,) = refusals.of_checkpoints([Lease("s", "12", 0)], {"other": [mark("99", 0)]})
+        (why,) = refusals.of_checkpoints([Lease("s", "12", 0)], {"other": mark("99", 0)})
         assert why.startswith("s has a checkpoint (12) but no ledger item")
 
     @pytest.mark.parametrize(
-        ("marks", "good"),
+        ("lake", "good"),
         [
-            ([mark("12", 3)], True),
-            ([mark("13", 0)], True),
-            ([mark("12", 2)], False),
-            ([mark("9", 0)], False),  # compared as numbers
-            ([mark("13", 0), mark("11", 0)], False),  # the slowest lane counts
-            ([START], False),
+            (mark("12", 3), True),
+            (mark("13", 0), True),
+            (mark("12", 2), False),
+            (mark("9", 0), False),  # compared as numbers
+            (START, False),
         ],
     )
-    def test_a_position_after_the_slowest_watermark_is_refused(self, marks: list[str], *, good: bool) -> None:
-        assert (refusals.of_checkpoints([Lease("s", "12", 3)], {"s": marks}) == []) is good
+    def test_a_position_after_the_lakes_watermark_is_refused(self, lake: str, *, good: bool) -> None:
+        assert (refusals.of_checkpoints([Lease("s", "12", 3)], {"s": lake}) == []) is good
+
+    def test_lanes_before_a_position_are_told(self) -> None:
+        leases = [Lease("s", "12", 3), Lease("t", "TRIM_HORIZON", 0)]
+        marks = {"away": {"s": mark("11", 0), "t": START}, "new": {}, "near": {"s": mark("12", 3)}}
+        assert refusals.left_behind(leases, marks) == [("away", "s", "12")]
+
+
+class TestTurns:
+    def test_each_destination_may_make_a_turn_wait(self) -> None:
+        one = settings(100.0, turn_timeout_s=340)
+        assert refusals.of_turn(one, 2) == []
+        (why,) = refusals.of_turn(one, 3)
+        assert "a turn may take 360 s: two plans, each with [world] patience_s (100) and a last call, 3 dest" in why
 
 
 def test_a_start_in_the_future_is_refused() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Never, cast
+
+import pytest
 
 from tailrace.kcl.renewal import POSTPONED_TURNS_MAX, Renewal
+from tailrace.nouns import Destination
 
 
 class Shard:
@@ -75,3 +79,32 @@ def test_the_new_edition_is_out_of_the_collectors_way() -> None:
         assert gc.get_freeze_count() >= before + len(kept)
     finally:
         gc.unfreeze()
+
+
+class Gone(Exception):
+    """The child has left."""
+
+
+def leaving(shard: object, why: str) -> Never:
+    raise Gone(why)
+
+
+@pytest.mark.parametrize(
+    ("named", "leaves"),
+    [(("a", "b"), False), (("b", "a"), False), (("a",), True), (("a", "b", "c"), True)],
+)
+def test_other_destinations_are_another_childs_and_their_order_means_nothing(
+    named: tuple[str, ...], *, leaves: bool
+) -> None:
+    def of(*names: str) -> list[Destination]:
+        return [Destination(name, "sqs", "arn:aws:sqs:us-east-1:1:q", {"note_every": 2}) for name in names]
+
+    new: Any = SimpleNamespace(destinations=of(*named))
+    told: list[Any] = []
+    renewal = Renewal(lambda: new, lambda _shard, _new: True, told.append, of("a", "b"), leaving)
+    if leaves:
+        with pytest.raises(Gone, match="other destinations"):
+            renewal(cast("Any", Shard()))
+    else:
+        renewal(cast("Any", Shard()))
+    assert told == ([] if leaves else [new])

@@ -21,6 +21,8 @@ def refused(code: str, status: int, request: str = "") -> ClientError:
     ("error", "kind"),
     [
         (refused("SlowDown", 503), WorldError),
+        (refused("TransactionConflictException", 400), WorldError),
+        (refused("ReplicatedWriteConflictException", 400), WorldError),
         (refused("Odd", 500), WorldError),
         (refused("Odd", 429), WorldError),
         (refused("ConditionalRequestConflict", 409), WorldError),

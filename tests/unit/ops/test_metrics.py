@@ -6,7 +6,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from tailrace.ops import metrics
 
 ALL = {name: value for name, value in vars(metrics).items() if isinstance(value, (Counter, Gauge, Histogram))}
-LABELS = {"shard", "lane", "action", "type", "stage", "keyword", "sink", "result", "service", "mode", "why"}
+LABELS = {
+    "shard", "lane", "action", "kind", "type", "stage", "keyword", "result", "service", "mode", "why", "state",
+}  # fmt: skip
 
 
 def test_each_is_named_once() -> None:

@@ -100,6 +100,7 @@ def test_gauges_of_the_dead_go(world: World) -> None:
     first = world.child(5)
     assert world.value("tailrace_behind_seconds", shard="a") == 5
     assert world.sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard") == {"a": 1}
+    assert world.sheet.raised(metrics.name_of(metrics.SHARD_STOPPED), "shard") == [("a",)]
     first.die()
     assert world.value("tailrace_behind_seconds", shard="a") is None
     assert world.sheet.values(metrics.name_of(metrics.SHARD_STOPPED), "shard") == {}
@@ -146,6 +147,7 @@ def server() -> Iterator[Server]:
         0,
         {
             "/well": lambda: metrics_server.verdict_page([]),
+            "/noted": lambda: metrics_server.verdict_page([], ["three"]),
             "/ill": lambda: metrics_server.verdict_page(["one", "two"]),
             "/broken": broken,
         },
@@ -159,8 +161,9 @@ def server() -> Iterator[Server]:
     [
         ("/well", 200, "ok\n"),
         ("/well?x=1", 200, "ok\n"),
+        ("/noted", 200, "ok\nthree\n"),
         ("/ill", 503, "one\ntwo\n"),
-        ("/none", 404, "there are /well, /ill, /broken\n"),
+        ("/none", 404, "there are /well, /noted, /ill, /broken\n"),
         ("/broken", 500, "the page failed; the log says why\n"),
     ],
 )

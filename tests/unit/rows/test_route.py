@@ -133,11 +133,19 @@ OUT = {"destination_name": "out", "destination_arn": "arn:aws:sqs:eu-west-1:1234
             [LAKE | {"destination_arn": OUT["destination_arn"]}],
             "r.json: route 1 (lake): destination_arn: expected the ARN of a bucket, found",
         ),
-        ([LAKE, OUT | {"destination_arn": ""}], 'r.json: route 2 (out): destination_arn: expected an ARN, found ""'),
         (
-            [LAKE, OUT],
-            "r.json: route 2 (out): there is no lane to sqs yet; expected lake or quarantine, or enabled: false",
+            [LAKE, OUT | {"destination_arn": ""}],
+            'r.json: route 2 (out): destination_arn: expected an ARN, or https://..., found ""',
         ),
+        (
+            [LAKE, OUT | {"destination_arn": "arn:aws:glacier:eu-west-1:123456789012:x"}],
+            'r.json: route 2 (out): destination_arn: found "glacier", expected one of dynamodb, ',
+        ),
+        (
+            [LAKE | {"options": {"a": 1}}],
+            'r.json: route 1 (lake): options: found {"a":1}, expected none: it is built in',
+        ),
+        ([LAKE, OUT | {"options": []}], "r.json: route 2 (out): options: expected an object, found []"),
         (
             [LAKE, LAKE | {"destination_name": "quarantine", "enabled_events": ["a*"]}],
             "r.json: route 2 (quarantine): quarantine takes everything: expected enabled_events ['*']",

@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.plan import commit_name
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import Plan, commit_name
 from tailrace.commit.ports import Body, CommitFacts
 from tailrace.nouns import Identity, Rows, Table
 from tailrace.settings import MIB, Lake
 from tailrace.sinks.lake.folder import Folder, file_of
 from tailrace.sinks.lake.formats import Format
-from tailrace.sinks.lake.layout import Layout, split, table_of
+from tailrace.sinks.lake.layout import Layout, folders, split, table_of
 from tailrace.sinks.lake.spool import Budget
 
 WAITING_BYTES_MAX = 32 * MIB  # a filling and the one before it, which is being stored, fit in one child
@@ -80,7 +81,7 @@ class LakeFilling:
         new = {
             folder: part.table.name
             for part in rows
-            for folder, _ in split(part, self._sink.layout)
+            for folder in folders(part, self._sink.layout)
             if folder not in self._folders
         }
         return sum(len(self._sink.form.suffixes(table)) for table in new.values())
@@ -138,6 +139,12 @@ class LakeFilling:
         of = table_of(name)
         table = self._sink.tables.get(of) or Table(of, self._sink.envelope, ())
         return file_of(suffix, path, table, self._sink.form, self._budget).close(meta)
+
+    def deltas(self) -> str:
+        return ""
+
+    def deliver(self, _plan: Plan, _patience: Patience) -> str:
+        return ""
 
     def drop(self) -> None:
         """Forget the rows and free what they held, finished bodies too."""

@@ -81,12 +81,39 @@ def table_of(name: str) -> str:
     return "/".join(parts[: keys[0]] if keys else parts)
 
 
+class _Parted(NamedTuple):
+    """Rows, the number of each one's folder, and the folders by number."""
+
+    batch: pa.RecordBatch
+    keys: pa.Array | None  # None: there is one folder
+    folders: dict[int, str]
+
+
+def folders(rows: Rows, layout: Layout) -> tuple[str, ...]:
+    """Return the folders that the rows go to. Cheaper than `split`, which copies the rows."""
+    return tuple(_parted(rows, layout).folders.values())
+
+
 def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
     """Return the rows by folder, each folder's in their old order, folders in name order."""
+    batch, keys, names = _parted(rows, layout)
+    if keys is None or len(names) == 1:
+        return [(name, batch) for name in names.values()]
+    ordered = batch.take(pc.array_sort_indices(keys))  # stable
+    counts = {count["values"]: count["counts"] for count in pc.value_counts(keys).to_pylist()}
+    out, start = [], 0
+    for key in sorted(names):
+        # A slice alone would hold the whole chunk in memory until its last folder is written; this copies it.
+        out.append((names[key], pa.concat_batches([ordered.slice(start, counts[key])])))
+        start += counts[key]
+    return sorted(out, key=lambda pair: pair[0])
+
+
+def _parted(rows: Rows, layout: Layout) -> _Parted:
     if rows.batch.num_rows == 0:
-        return []
+        return _Parted(rows.batch, None, {})
     if rows.table.name == QUARANTINE:
-        return _split_quarantine(rows)
+        return _by_stage(rows)
     received = _micros(rows.batch.column("received_at"))
     if rows.table.name == ARCHIVE:
         return _by_hour(rows, rows.batch, received)
@@ -106,31 +133,29 @@ def split(rows: Rows, layout: Layout) -> list[tuple[str, pa.RecordBatch]]:
     # One number a folder: hours have 25 bits, tenants of one batch the bits above them.
     keys = pc.bit_wise_or(pc.shift_left(tenants.indices.cast(pa.int64()), 32), hours)
     names = [safe(value) for value in tenants.dictionary.to_pylist()]
-    folders = {
-        key: f"{rows.table.name}/p_tenant={names[key >> 32]}/{_hour(key & 0xFFFFFFFF)}" for key in _distinct(keys)
-    }
-    return _group(batch, keys, folders)
+    paths = {key: f"{rows.table.name}/p_tenant={names[key >> 32]}/{_hour(key & 0xFFFFFFFF)}" for key in _distinct(keys)}
+    return _Parted(batch, keys, paths)
 
 
-def _by_hour(rows: Rows, batch: pa.RecordBatch, moment: pa.Array) -> list[tuple[str, pa.RecordBatch]]:
+def _by_hour(rows: Rows, batch: pa.RecordBatch, moment: pa.Array) -> _Parted:
     first, last = (moment_us // HOUR_US + SHIFT_HOURS for moment_us in _ends(moment))
     if first == last:
-        return [(f"{rows.table.name}/{_hour(first)}", batch)]
+        return _Parted(batch, None, {first: f"{rows.table.name}/{_hour(first)}"})
     hours = _hours(moment)
-    return _group(batch, hours, {hour: f"{rows.table.name}/{_hour(hour)}" for hour in _distinct(hours)})
+    return _Parted(batch, hours, {hour: f"{rows.table.name}/{_hour(hour)}" for hour in _distinct(hours)})
 
 
-def _split_quarantine(rows: Rows) -> list[tuple[str, pa.RecordBatch]]:
+def _by_stage(rows: Rows) -> _Parted:
     hours = _hours(_micros(rows.batch.column("received_at")))
     days = pc.divide(hours, 24)
     stages = _plain(rows.batch.column("stage")).dictionary_encode("encode")
     keys = pc.bit_wise_or(pc.shift_left(stages.indices.cast(pa.int64()), 32), days)
     names = [safe(value) for value in stages.dictionary.to_pylist()]
-    folders = {
+    paths = {
         key: f"{rows.table.name}/dt={_time((key & 0xFFFFFFFF) * 24).date().isoformat()}/stage={names[key >> 32]}"
         for key in _distinct(keys)
     }
-    return _group(rows.batch, keys, folders)
+    return _Parted(rows.batch, keys, paths)
 
 
 def _by_arrival(
@@ -149,19 +174,6 @@ def _by_arrival(
     source = pc.if_else(future, FUTURE, pc.if_else(old, TOO_OLD, source))
     field = batch.schema.field(place)
     return batch.set_column(place, field, source.cast(field.type)), pc.if_else(astray, received, moment)
-
-
-def _group(batch: pa.RecordBatch, keys: pa.Array, folders: dict[int, str]) -> list[tuple[str, pa.RecordBatch]]:
-    if len(folders) == 1:
-        return [(next(iter(folders.values())), batch)]
-    # Copies, not slices: a slice would hold the whole chunk in memory until its last folder is written.
-    order = pc.array_sort_indices(keys)  # stable
-    counts = {count["values"]: count["counts"] for count in pc.value_counts(keys).to_pylist()}
-    out, start = [], 0
-    for key in sorted(folders):
-        out.append((folders[key], batch.take(order.slice(start, counts[key]))))
-        start += counts[key]
-    return sorted(out, key=lambda pair: pair[0])
 
 
 def _distinct(keys: pa.Array) -> list[int]:

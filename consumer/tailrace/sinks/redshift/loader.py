@@ -16,8 +16,7 @@ from typing import Final, NamedTuple
 
 from tailrace.commit.committed import ARCHIVE, CommitFile, CommitFileError, Shard, commits_of, told_once
 from tailrace.commit.compacted import View
-from tailrace.commit.lane import Say
-from tailrace.commit.ports import Place, WorldError
+from tailrace.commit.ports import Place, Say, WorldError
 from tailrace.ops.clock import Clock
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.redshift import plan, rules, statements
