@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -103,7 +104,7 @@ def test_answers_and_refusals_are_those_of_a_client(client: Any) -> None:
 
     wire, tables = Wire(client), (table(), table())
     for what, (operation, body) in ASKED.items():
-        method = getattr(client, re.sub("(?<!^)([A-Z])", r"_\1", operation).lower())
+        method = getattr(client, xform_name(operation))
         theirs = outcome(lambda: method(**{"TableName": tables[0], **body}))  # noqa: B023 - called at once
         ours = outcome(lambda: wire.ask(operation, {"TableName": tables[1], **body}))  # noqa: B023
         assert alike(ours, tables[1]) == alike(theirs, tables[0]), what

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from support.memory_target import messages
+from support.memory_target import ShortWay, messages
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
 from tailrace.settings import Aws
@@ -32,15 +32,6 @@ class Stub:
             return self.answer
 
         return ask
-
-
-class ShortWay(NamedTuple):
-    """The same, for what asks with less ado."""
-
-    stub: Stub
-
-    def ask(self, operation: str, body: dict[str, Any]) -> Any:
-        return getattr(self.stub, operation)(**body)
 
 
 def target(service: str, resource: str, answer: Any, **options: Any) -> Any:
