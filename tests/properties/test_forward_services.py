@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.memory_target import Ear, Time
+from support.memory_target import Ear, ShortWay, Time
 from tailrace.nouns import Destination
 from tailrace.settings import KIB, MIB, Aws
 from tailrace.sinks.forward import sink
@@ -160,7 +160,7 @@ def test_calls_keep_the_limits_nothing_is_lost_and_keys_keep_their_order(
     found, target = sink.parts_of(destination, Aws())
     client = Strict(Random(seed), share)
     client.fifo = resource.endswith(".fifo")
-    target._client._made = client
+    target._client._made, target._client._wire = client, ShortWay(client)
     given_ = [message(n, max(size, 70), KEYS[n % users]) for n, size in enumerate(sizes)]
     sender = sink.sender_of(destination, found, target, Time(), Ear())
     letters = sender.send(given_)

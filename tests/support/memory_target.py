@@ -5,9 +5,11 @@ What goes wrong is handed in: for each message that comes, a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal, NamedTuple
+
+from botocore import xform_name
 
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops.clock import Clock
@@ -17,6 +19,15 @@ from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
 
 Fate = Literal["", "throttled", "refused", "unfit", "down", "denied", "lost"]
 WHOLE = ("down", "denied", "lost")
+
+
+class ShortWay(NamedTuple):
+    """A fake of boto3's client, asked as `Wire` asks."""
+
+    client: Any
+
+    def ask(self, operation: str, body: Mapping[str, Any]) -> Any:
+        return getattr(self.client, xform_name(operation))(**body)
 
 
 class Time:

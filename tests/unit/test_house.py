@@ -177,6 +177,7 @@ def test_only_the_settings_and_the_edges_read_the_environment() -> None:
         "consumer/tailrace/kcl/child.py",  # sets the folder of the metrics before they are imported
         "consumer/tailrace/kcl/java.py",  # looks for JAVA_HOME and the PATH
         "consumer/tailrace/ops/logs.py",  # honours NO_COLOR on a terminal
+        "consumer/tailrace/ops/wire.py",  # honours REQUESTS_CA_BUNDLE, as botocore's clients do
         "consumer/tailrace/sinks/forward/secrets.py",  # headers of destinations: routes say the variable's name
     }
     readers = {

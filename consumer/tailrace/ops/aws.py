@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -95,6 +96,18 @@ def client(service: str, *, region: str, endpoint: str = "", connections: int = 
             endpoint_url=endpoint or None,
             config=config(connections, s3_path_style=bool(endpoint), read_s=read_s),
         )
+
+
+def credentials() -> Credentials:
+    """Return those that all clients share; they renew themselves. Raises NoCredentialsError."""
+    with _MAKING:
+        if boto3.DEFAULT_SESSION is None:
+            boto3.setup_default_session()
+        session: Any = boto3.DEFAULT_SESSION
+        found: Credentials | None = session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    return found
 
 
 def code(error: ClientError) -> str:

@@ -36,9 +36,8 @@ class Sqs:
         """Send up to ten."""
         url = self.url()
         entries = [entry_of(at, one, "MessageBody", fifo=self._fifo) for at, one in enumerate(messages)]
-        answer = self._client.ask(
-            f"send to the queue {self._name}", lambda sqs: sqs.send_message_batch(QueueUrl=url, Entries=entries)
-        )
+        asked = {"QueueUrl": url, "Entries": entries}
+        answer = self._client.call(f"send to the queue {self._name}", "SendMessageBatch", asked)
         return results_of(answer, len(messages))
 
     def url(self) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
+from tailrace.ops.wire import Wire
 from tailrace.sinks.hot.keys import GSI, GSI_PK, GSI_SK, PK, SK, TTL
 from tailrace.sinks.hot.table import Clause, Key, Update
 from tailrace.sinks.hot.values import Item, attribute, attributes, item_of
@@ -32,6 +32,7 @@ class DynamoTable:
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
+        self._wire = Wire(client)
         self.name = name
         self._lock = threading.Lock()
         self.capacity = 0.0  # units of writes
@@ -46,7 +47,8 @@ class DynamoTable:
         puts: Any = [{"PutRequest": {"Item": attributes(item)}} for item in items]
         answer = self._asked(
             "write events to",
-            lambda: self._client.batch_write_item(RequestItems={self.name: puts}, ReturnConsumedCapacity="TOTAL"),
+            "BatchWriteItem",
+            {"RequestItems": {self.name: puts}, "ReturnConsumedCapacity": "TOTAL"},
         )
         for one in answer.get("ConsumedCapacity", ()):
             self._took(one)
@@ -55,13 +57,14 @@ class DynamoTable:
 
     def update(self, update: Update) -> Item | None:
         """Write if the clauses hold: None. Else return what stands there, {} where nothing does."""
+        asked = {
+            "TableName": self.name,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "ReturnConsumedCapacity": "TOTAL",
+            **_expressions(update),
+        }
         try:
-            answer = self._client.update_item(
-                TableName=self.name,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                ReturnConsumedCapacity="TOTAL",
-                **_expressions(update),
-            )
+            answer = self._wire.ask("UpdateItem", asked)
         except ClientError as error:
             if aws.code(error) == "ConditionalCheckFailedException":
                 self._took({"CapacityUnits": 1.0})  # what is refused is billed as the item's size
@@ -75,10 +78,7 @@ class DynamoTable:
 
     def get(self, key: Key) -> Item | None:
         """Return an item as it stands now."""
-        answer = self._asked(
-            "read",
-            lambda: self._client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True),
-        )
+        answer = self._asked("read", "GetItem", {"TableName": self.name, "Key": _key(key), "ConsistentRead": True})
         return item_of(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, keys: Sequence[Key]) -> Mapping[Key, Item]:
@@ -87,9 +87,7 @@ class DynamoTable:
         left: list[Any] = [_key(key) for key in keys]
         while left:
             asked, left = left[:GET_MAX], left[GET_MAX:]
-            answer: Any = self._asked(
-                "read", partial(self._client.batch_get_item, RequestItems={self.name: {"Keys": asked}})
-            )
+            answer = self._asked("read", "BatchGetItem", {"RequestItems": {self.name: {"Keys": asked}}})
             for one in map(item_of, answer["Responses"].get(self.name, [])):
                 out[str(one[PK]), str(one[SK])] = one
             late = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
@@ -123,13 +121,16 @@ class DynamoTable:
         }
         asked |= ({"IndexName": GSI} if index else {}) | ({"Limit": page} if page else {})
         while True:
-            found = self._asked("query", lambda: self._client.query(**asked))
+            found = self._asked("query", "Query", asked)
             yield from map(item_of, found["Items"])
             if "LastEvaluatedKey" not in found:
                 return
             asked["ExclusiveStartKey"] = found["LastEvaluatedKey"]
 
-    def _asked(self, verb: str, ask: Callable[[], T]) -> T:
+    def _asked(self, verb: str, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._told(verb, lambda: self._wire.ask(operation, body))
+
+    def _told(self, verb: str, ask: Callable[[], T]) -> T:
         try:
             return ask()
         except (ClientError, BotoCoreError) as error:
@@ -161,7 +162,7 @@ class DynamoTable:
 
     def must_have_keys(self) -> None:
         """Raise WorldDenied, one line, where there is no such table, or one with other keys."""
-        found: Any = self._asked("describe", lambda: self._client.describe_table(TableName=self.name)["Table"])
+        found: Any = self._told("describe", lambda: self._client.describe_table(TableName=self.name)["Table"])
         if wrong := _keys_differ(found):
             raise WorldDenied(f"table {self.name}: {'; '.join(wrong)}")
 
@@ -195,7 +196,7 @@ class DynamoTable:
     def expire(self) -> None:
         """Turn the time to live on."""
         on: Any = {"Enabled": True, "AttributeName": TTL}
-        self._asked("update", lambda: self._client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=on))
+        self._told("update", lambda: self._client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=on))
 
 
 def _is_missing(error: ClientError | BotoCoreError) -> bool:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
+from support.http_service import Answer, Call, Service, serving
 from support.memory_target import Ear, Time, messages
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
@@ -21,72 +18,6 @@ from tailrace.settings import Aws, Settings, SettingsError
 from tailrace.sinks.forward import sink
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
-
-PEM = Path(__file__).parents[3] / "support" / "localhost.pem"  # of localhost, signed by itself, until 2126
-
-
-class Call(NamedTuple):
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    peer: int = 0  # the caller's port
-
-
-class Answer(NamedTuple):
-    status: int = 200
-    body: bytes = b"{}"
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class Service(ThreadingHTTPServer):
-    """Answers as it is told."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.answer: Callable[[Call], Answer] = lambda _: Answer()
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Service
-
-    def _take(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        call = Call(self.command, self.path, dict(self.headers), body, self.client_address[1])
-        self.server.calls.append(call)
-        said = self.server.answer(call)
-        self.send_response(said.status)
-        for name, value in said.headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(said.body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(said.body)
-
-    do_POST = do_PUT = do_HEAD = _take
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving() -> Iterator[Service]:
-    with Service() as service:
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.shutdown()
-            thread.join()
 
 
 @pytest.fixture
@@ -307,11 +238,8 @@ def test_an_answer_that_comes_drop_by_drop_is_given_up(head: bytes, drop: bytes)
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_event_and_no_secret(service: Service) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PEM)
-    service.socket = context.wrap_socket(service.socket, server_side=True)
-    service.handle_error = lambda *_: None  # type: ignore[method-assign]  # its handshakes fail
-    _, target = sink.parts_of(there(service.url.replace("http:", "https:"), headers={"A": "s3cret"}), Aws())
+    service.encrypt()
+    _, target = sink.parts_of(there(service.url, headers={"A": "s3cret"}), Aws())
     for call in (target.look, lambda: target.send(events(1))):
         with pytest.raises(WorldError, match=r"^https://127\.0\.0\.1:\d+: SSLError$"):
             call()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from support.memory_target import messages
+from support.memory_target import ShortWay, messages
 from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
 from tailrace.settings import Aws
@@ -38,6 +38,7 @@ def target(service: str, resource: str, answer: Any, **options: Any) -> Any:
     found = Destination("there", service, f"arn:aws:{service}:eu-west-1:123456789012:{resource}", options)
     _, made = sink.parts_of(found, Aws())
     made._client._made = Stub(answer)
+    made._client._wire = ShortWay(made._client._made)
     return made
 
 
