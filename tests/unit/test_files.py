@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from tailrace import files
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.csv_events import Table
 from tailrace.files import Chunk, NoSuchFile, Source, UnfinishedFile, sources
 from tailrace.nouns import Reason, Record
 from tailrace.settings import Csv
+from tailrace.world import WorldDenied, WorldError
 
 LINE_MAX = 100
 
