@@ -15,7 +15,7 @@ from bench.events import RECORDS_A_LINE, START_MS, events
 from bench.ours import FLUSH_ROWS, IDENTITY, SCHEMAS
 from bench.variants import record
 from tailrace import settings
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import CommitFacts
 from tailrace.nouns import Outcome, Record
 from tailrace.rows.archive import Archiving
 from tailrace.rows.enrich import user_agent

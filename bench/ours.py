@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.measure import Meter
 from tailrace import settings
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import CommitFacts
 from tailrace.kcl import lines
 from tailrace.kcl.protocol import DaemonGone, Records
 from tailrace.nouns import Identity

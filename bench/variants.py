@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bench.events import FIRST_SEQUENCE, RECORDS_A_LINE, START_MS
 from bench.ours import FLUSH_ROWS, IDENTITY
 from tailrace import enrichers, settings
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import CommitFacts
 from tailrace.nouns import Record
 from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.treatment import Treatment

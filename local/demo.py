@@ -29,7 +29,7 @@ from local.standins import start_ministack
 from local.traffic import parcels
 from local.watch import Tally, watch
 from tailrace import settings_load
-from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.world import WorldDenied, WorldError
 
 EVENTS = 20_000
 SHARDS = 2

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tailrace import edition as editions
-from tailrace.commit.ports import Say, WorldDenied, WorldError
+from tailrace.commit.ports import Say
 from tailrace.edition import Edition
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files, Stamp
 from tailrace.settings import Settings, SettingsError
+from tailrace.world import WorldDenied, WorldError
 
 NOT_KEPT: Final = "no copy of schemas and lookups could be kept: an older one stays"
 QUIET_S: Final = 2.0  # for so long nothing may have changed: half a change would be an edition that lacks types

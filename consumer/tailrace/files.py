@@ -19,10 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.csv_events import Refused, Table
 from tailrace.csv_rows import Line
 from tailrace.nouns import Reason, Record
+from tailrace.world import WorldDenied, WorldError
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", *CSV_SUFFIXES)

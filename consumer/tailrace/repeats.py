@@ -12,10 +12,11 @@ from typing import Final
 
 from tailrace.commit.lane import Lane
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Claims, Say, WorldError
+from tailrace.commit.ports import Claims, Say
 from tailrace.nouns import Outcome, Rows
 from tailrace.rows.duplicates import DUPLICATE, REDRIVEN, keys, lost, redriven_keys, wanted, without
 from tailrace.settings import Dedup
+from tailrace.world import WorldError
 
 ASKED_AT_ONCE: Final = 512  # keys: of so many, what a service answered is asked again where it failed for one
 

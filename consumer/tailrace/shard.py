@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from tailrace.commit.batch import Part, part_of, parts
 from tailrace.commit.lane import Lane
 from tailrace.commit.patience import SlowError
-from tailrace.commit.ports import Say, Sink, WorldDenied, WorldError
+from tailrace.commit.ports import Say, Sink
 from tailrace.commit.switches import Order
 from tailrace.nouns import LAKE, START, Discreet, Outcome, Reason, Record, TooMuch
+from tailrace.world import WorldDenied, WorldError
 
 CAREFUL_RECORDS_MAX = 500  # noted at once, and a careful batch: small, so that its commit comes soon
 TRACEBACK_CHARS_MAX = 4000

@@ -22,13 +22,14 @@ from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import item_from_dict
-from tailrace.commit.ports import Place, WorldError
+from tailrace.commit.ports import Place
 from tailrace.commit.switches import Order, Skip
 from tailrace.kcl.child import Anew, Life, Resolved, Superseded
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import CheckpointError, DaemonGone
 from tailrace.nouns import START, Record, mark
 from tailrace.shard import Shard
+from tailrace.world import WorldError
 
 STEPS_MAX = 10_000
 STAY = 0.6  # how likely a thread goes on past a point where others could

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from properties.test_columns_laws import books
 from properties.test_layout import events
 from support.sql import Token, members, statements
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import CommitFacts
 from tailrace.nouns import Rows, Table
 from tailrace.schema.book import Book
 from tailrace.settings import Contract, Lake

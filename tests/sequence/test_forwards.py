@@ -17,7 +17,6 @@ from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import Item
-from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import START, mark
 from tailrace.ops.clock import SystemClock
 from tailrace.shard import Shard
@@ -25,6 +24,7 @@ from tailrace.sinks.forward import dead
 from tailrace.sinks.forward.dead import DeadLetters
 from tailrace.sinks.forward.filling import ForwardSink
 from tailrace.sinks.forward.target import Limits
+from tailrace.world import WorldDenied
 
 NOTE_EVERY = 5
 

@@ -31,10 +31,10 @@ from tailrace.commit.committed import CommitFile, StoredObject, commits_of, shar
 from tailrace.commit.compacted import view_of
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key
-from tailrace.commit.ports import WorldError
 from tailrace.nouns import unmark
 from tailrace.sinks.lake.places.s3 import S3Place
 from tailrace.sinks.lake.read import LakeReader
+from tailrace.world import WorldError
 
 BUCKET, TABLE, REGION = "lake", "ledger", "us-east-1"
 FIRST, RECORDS = 100, 12  # sequence number of a shard's first record; records a plan

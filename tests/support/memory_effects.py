@@ -10,9 +10,10 @@ from functools import partial
 from typing import NamedTuple
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import Plan
-from tailrace.commit.ports import Body, CommitFacts, WorldError
+from tailrace.commit.plan import CommitFacts, Plan
+from tailrace.commit.ports import Body
 from tailrace.nouns import Rows
+from tailrace.world import WorldError
 
 PIECE = 2  # messages between two notes in the ledger
 

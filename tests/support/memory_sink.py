@@ -17,8 +17,8 @@ from tailrace.commit.audit_compacted import Contents, Origins
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import Plan, commit_name
-from tailrace.commit.ports import Body, CommitFacts, Place
+from tailrace.commit.plan import CommitFacts, Plan, commit_name
+from tailrace.commit.ports import Body, Place
 from tailrace.nouns import Identity, Outcome, Reason, Record, Rows, Table
 
 EVENTS = Table("events/v1", pa.schema([]), ())

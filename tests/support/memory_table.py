@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from threading import RLock
 
-from tailrace.commit.ports import WorldError
 from tailrace.sinks.hot.events import ITEM_BYTES_MAX
 from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.table import Key, Update, holds
 from tailrace.sinks.hot.values import EXACT, Item, Value, held, size
+from tailrace.world import WorldError
 
 
 class MemoryTable:

@@ -11,11 +11,11 @@ from typing import Any, Literal, NamedTuple
 
 from botocore import xform_name
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops.clock import Clock
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Sender, size_of
 from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit
+from tailrace.world import WorldDenied, WorldError
 
 Fate = Literal["", "throttled", "refused", "unfit", "down", "denied", "lost"]
 WHOLE = ("down", "denied", "lost")

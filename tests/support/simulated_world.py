@@ -16,8 +16,9 @@ from support.memory_sink import ASIDE
 from support.simulated_threads import Group, Killed, Threads
 from tailrace.commit.committed import SUFFIXES, decode, told_once
 from tailrace.commit.plan import Item, commit_name, item_from_dict, lane_key, stem
-from tailrace.commit.ports import Body, Head, WorldError
+from tailrace.commit.ports import Body, Head
 from tailrace.nouns import START, Identity, Record, mark
+from tailrace.world import WorldError
 
 Fault = Literal[
     "kill before",

@@ -16,13 +16,13 @@ import pytest
 
 from support.editions import schema, settings_of
 from support.ministack import ministack
-from tailrace.commit.ports import WorldError
 from tailrace.edition import Edition
 from tailrace.editions import Editions, Read, first, read
 from tailrace.schema.book import Book, BookError
 from tailrace.schema.load import load_files
 from tailrace.schema.source import Files
 from tailrace.settings import Aws, Refresh, Routes, Schemas, Settings
+from tailrace.world import WorldError
 
 LAKE = {"destination_name": "lake", "destination_arn": "", "enabled_events": ["*"]}
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from tailrace import files
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.csv_events import Table
 from tailrace.files import Chunk, NoSuchFile, Source, UnfinishedFile, sources
 from tailrace.nouns import Reason, Record
 from tailrace.settings import Csv
+from tailrace.world import WorldDenied, WorldError
 
 LINE_MAX = 100
 
@@ -214,7 +214,9 @@ def test_a_file_that_was_cut_since_it_was_listed_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"1\n" * 99)[:-9], b"\x1f\x8b no gzip", gzip.compress(b"1")[:12] + b"?" * 9]
+    "packed",
+    [gzip.compress(b"1\n" * 99)[:-9], b"\x1f\x8b no gzip", gzip.compress(b"1")[:12] + b"?" * 9],
+    ids=["cut off", "a head alone", "no block"],  # what is packed holds the time
 )
 def test_a_damaged_gzip_is_said(packed: bytes) -> None:
     with pytest.raises(UnfinishedFile, match=r"^file:///a.jsonl.gz: "):

@@ -14,7 +14,6 @@ import pytest
 from tailrace import files
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.plan import Counts
-from tailrace.commit.ports import WorldDenied
 from tailrace.edition import load as load_edition
 from tailrace.files import DamagedFile, RefusedFile, Source, UnfinishedFile
 from tailrace.filing import Begun, Filing, Stopped
@@ -23,6 +22,7 @@ from tailrace.ops.clock import SystemClock
 from tailrace.rows.pipeline import Pipeline
 from tailrace.settings_load import load
 from tailrace.sinks.lake.places.directory import DirectoryPlace
+from tailrace.world import WorldDenied
 
 ROWS = 30
 NAME = "drop-1"

@@ -13,12 +13,13 @@ from support.pipelines import IDENTITY, holds, pipeline, record, stored
 from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.lane import Lane
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Claims, WorldError
+from tailrace.commit.ports import Claims
 from tailrace.nouns import Outcome, Redriven
 from tailrace.repeats import ASKED_AT_ONCE, Repeats
 from tailrace.rows.duplicates import redriven_key
 from tailrace.rows.redriven import wrap
 from tailrace.settings import Dedup
+from tailrace.world import WorldError
 
 HOUR_MS = 3_600_000
 

@@ -15,9 +15,9 @@ from support.memory_sink import MemoryPipeline, MemorySink, OurMistake
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Counts, Item, PositionsDigest, Since, commit_name, lane_key
-from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import START, Outcome, Record, TooMuch, mark
 from tailrace.shard import Shard
+from tailrace.world import WorldDenied
 
 
 class Counting(MemoryPipeline):

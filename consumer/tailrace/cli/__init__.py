@@ -80,8 +80,8 @@ SENTENCES: Mapping[tuple[str, str], int] = {
     ("tailrace.kcl.jars", "JarsError"): 2,
     ("tailrace.kcl.java", "JavaError"): 2,
     ("tailrace.commit.committed", "CommitFileError"): 2,
-    ("tailrace.commit.ports", "WorldError"): 75,
-    ("tailrace.commit.ports", "WorldDenied"): 77,
+    ("tailrace.world", "WorldError"): 75,
+    ("tailrace.world", "WorldDenied"): 77,
 }
 
 

@@ -19,10 +19,10 @@ from typing import Any
 from tailrace.archived import ShardArchive, parted
 from tailrace.cli.progress import Progress
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import WorldError
 from tailrace.files import NoSuchFile, RefusedFile, Source, UnfinishedFile, sources
 from tailrace.filing import Begun, Filing, epoch_of_files
 from tailrace.settings import Settings, SettingsError
+from tailrace.world import WorldError
 
 NAME = "backfill"
 HELP = "Feed files of JSON lines or CSV, or an archive of records, through the same pipeline."

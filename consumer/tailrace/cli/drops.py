@@ -18,7 +18,6 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.stores import DROPS, claims_of, ledger_of, origin_of
 from tailrace.drops import health
 from tailrace.drops.archive import Archive
@@ -35,6 +34,7 @@ from tailrace.ops.clock import SystemClock
 from tailrace.ops.metrics_server import Page, serving, verdict_page
 from tailrace.schema.book import BookError
 from tailrace.settings import Settings, SettingsError
+from tailrace.world import WorldDenied, WorldError
 
 NAME = "drops"
 HELP = "Bring in the files that a queue of S3 event messages announces, until stopped."

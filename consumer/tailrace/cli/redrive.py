@@ -25,7 +25,6 @@ from tailrace.cli import masking
 from tailrace.cli.quarantine import Kind
 from tailrace.cli.selection import Chosen, add_filters
 from tailrace.commit.claims import LedgerClaims
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.redrives import SENT
 from tailrace.edition import load
 from tailrace.nouns import Identity, Redriven
@@ -37,6 +36,7 @@ from tailrace.rows.pipeline import Pipeline
 from tailrace.rows.redriven import wrap
 from tailrace.settings import MIB, Settings, SettingsError
 from tailrace.sinks.lake.rejects import Reject
+from tailrace.world import WorldDenied, WorldError
 from tailrace_producer.aggregate import UserRecord
 from tailrace_producer.put import Putter
 

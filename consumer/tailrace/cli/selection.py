@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 
 from tailrace.commit.committed import epoch_of, shards_of
 from tailrace.commit.compacted import view_of
-from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
+from tailrace.commit.ports import LedgerStore
 from tailrace.commit.redrives import SENT, Redrives
 from tailrace.commit.stores import Origin, ledger_of, origin_of
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.rejects import Reject, Rejects, Wanted
+from tailrace.world import WorldDenied, WorldError
 
 STAGES: Final = ("decode", "parse", "contract", "schema", "columns", "internal")
 OR_FILES: Final = " (what `backfill` stored is found with --files)"

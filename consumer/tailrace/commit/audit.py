@@ -32,8 +32,8 @@ from tailrace.commit.committed import (
 )  # fmt: skip
 from tailrace.commit.compacted import Whole, tables_of, whole_of, wrong_folds
 from tailrace.commit.compaction import TableItem
-from tailrace.commit.plan import Counts, PositionsDigest
-from tailrace.commit.ports import CommitFacts, LedgerStore, Place
+from tailrace.commit.plan import CommitFacts, Counts, PositionsDigest
+from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import START, mark, unmark
 
 READ_BYTES = 8 * 1024 * 1024

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tailrace.commit.audit_compacted import Reader
 from tailrace.commit.committed import ARCHIVE, StoredObject
-from tailrace.commit.plan import PositionsDigest
-from tailrace.commit.ports import CommitFacts, Place
+from tailrace.commit.plan import CommitFacts, PositionsDigest
+from tailrace.commit.ports import Place
 from tailrace.nouns import mark
 
 

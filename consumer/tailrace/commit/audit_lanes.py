@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tailrace.commit.audit_report import Finding, LaneReport
 from tailrace.commit.committed import Shard, lanes_of
-from tailrace.commit.plan import Item
-from tailrace.commit.ports import CommitFacts, LedgerStore
+from tailrace.commit.plan import CommitFacts, Item
+from tailrace.commit.ports import LedgerStore
 from tailrace.commit.switches import Switch, read
 from tailrace.nouns import LAKE
 

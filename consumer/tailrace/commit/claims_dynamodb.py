@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit import ledger_dynamodb
 from tailrace.commit.ledger_dynamodb import KEY
-from tailrace.commit.ports import WorldError
 from tailrace.ops import aws
+from tailrace.world import WorldError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tailrace.commit.plan import Item, app_key, commit_name, item_from_dict, lanes_prefix
-from tailrace.commit.ports import CommitFacts, LedgerStore, Place
+from tailrace.commit.plan import CommitFacts, Item, app_key, commit_name, item_from_dict, lanes_prefix
+from tailrace.commit.ports import LedgerStore, Place
 from tailrace.nouns import LAKE, Identity
 
 QUARANTINE = "quarantine"  # the table of what was rejected

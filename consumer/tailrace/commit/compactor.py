@@ -25,8 +25,9 @@ from tailrace.commit.compaction import (
 )
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Body, LedgerStore, Place, WorldError
+from tailrace.commit.ports import Body, LedgerStore, Place
 from tailrace.commit.protocol import Lost, Read, Upload
+from tailrace.world import WorldError
 
 Empty = Callable[[Compaction, Input], Body]  # an object without rows, to stand where the input stood
 

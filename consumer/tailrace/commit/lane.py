@@ -17,10 +17,11 @@ from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.objects import Objects
 from tailrace.commit.patience import Bound, Patience
 from tailrace.commit.plan import Plan, commit_name, facts, stem
-from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Say, Sink, WorldError
+from tailrace.commit.ports import FORMATS_MAX, Body, Filling, Place, Say, Sink
 from tailrace.commit.protocol import RESTING, Lost, Owner, Read, Sent, Swap
 from tailrace.commit.rules import CAREFUL_AFTER_FAILURES
 from tailrace.nouns import START, Identity, Outcome
+from tailrace.world import WorldError
 
 WAIT_STEP_S = 0.2  # how often a wait looks whether the daemon still lives
 

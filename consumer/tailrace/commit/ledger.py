@@ -17,9 +17,10 @@ from tailrace.commit.plan import (
     lane_key,
     shelf_name,
 )
-from tailrace.commit.ports import LedgerStore, Place, WorldError
+from tailrace.commit.ports import LedgerStore, Place
 from tailrace.commit.protocol import meta
 from tailrace.nouns import Identity
+from tailrace.world import WorldError
 
 
 class BytesBody:

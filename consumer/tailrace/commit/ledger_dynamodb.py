@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.commit.ports import WorldDenied
 from tailrace.ops import aws
+from tailrace.world import WorldDenied
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

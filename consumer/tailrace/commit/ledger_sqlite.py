@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.world import WorldDenied, WorldError
 
 BUSY_TIMEOUT_S = 10.0
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL})

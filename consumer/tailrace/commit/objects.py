@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from tailrace.commit import protocol
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import Plan
-from tailrace.commit.ports import Body, Place, Say, WorldError
+from tailrace.commit.ports import Body, Place, Say
 from tailrace.commit.protocol import Lost, Upload
 from tailrace.nouns import Identity
+from tailrace.world import WorldError
 
 
 class Objects:

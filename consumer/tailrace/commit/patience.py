@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from tailrace.commit.ports import WorldError
+from tailrace.world import WorldError
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 10.0

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from tailrace.commit.ports import CommitFacts
 from tailrace.nouns import START, Identity
 
 PLAN_INLINE_BYTES_MAX = 64 * 1024  # a larger list of names goes to an object; DynamoDB items end at 400 KiB
@@ -177,6 +176,27 @@ def commit_name(identity: Identity, chain: int) -> str:
 def shelf_name(identity: Identity, lane: str, chain: int, generation: int) -> str:
     """Return the name of the object that holds a large plan's names."""
     return f"_plans/{identity.epoch}/{identity.stream}/{identity.shard}/{lane}/{chain:010d}.{generation}.json"
+
+
+class CommitFacts(NamedTuple):
+    """What a commit file says of its plan, besides its objects."""
+
+    epoch: str
+    stream: str
+    shard: str
+    lane: str
+    chain: int
+    generation: int
+    after: str  # mark before the first record
+    last: str  # mark of the last record
+    records: int
+    positions_digest: str
+    received: int
+    stored: int
+    rejected: int
+    filtered: int
+    digests: Mapping[str, str]  # code, book
+    archived: int = 0  # records kept as they came
 
 
 def facts(identity: Identity, lane: str, plan: Plan, generation: int) -> CommitFacts:

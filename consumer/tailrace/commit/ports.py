@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
+from tailrace.commit.patience import Patience
+from tailrace.commit.plan import CommitFacts, Plan
 from tailrace.nouns import Rows
 
-if TYPE_CHECKING:
-    from tailrace.commit.patience import Patience
-    from tailrace.commit.plan import Plan
-
 FORMATS_MAX = 2  # objects that one row may stand in
-
-
-class WorldError(Exception):
-    """A service did not answer, or not yet as it should. The same call may be tried again."""
-
-
-class WorldDenied(Exception):
-    """A service said no for good: wrong credentials, no such bucket or table."""
 
 
 class Head(NamedTuple):
@@ -92,27 +82,6 @@ class Claims(Protocol):
 
         A key whose time was over before `now_s` is free. One that is got, or was one's own, expires at `expires_s`.
         """
-
-
-class CommitFacts(NamedTuple):
-    """What a commit file says of its plan, besides its objects."""
-
-    epoch: str
-    stream: str
-    shard: str
-    lane: str
-    chain: int
-    generation: int
-    after: str  # mark before the first record
-    last: str  # mark of the last record
-    records: int
-    positions_digest: str
-    received: int
-    stored: int
-    rejected: int
-    filtered: int
-    digests: Mapping[str, str]  # code, book
-    archived: int = 0  # records kept as they came
 
 
 class Say(Protocol):

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.commit.ports import WorldDenied
 from tailrace.drops.messages import Announced
 from tailrace.files import MISSING, STATUS_CHANGED
 from tailrace.ops import aws
+from tailrace.world import WorldDenied
 
 COPY_BYTES_MAX: Final = 5 * 1024**3  # of one copy call; a larger file stays where it is
 

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.drops.health import Snapshot
 from tailrace.drops.watch import Watch
 from tailrace.files import Patient
 from tailrace.filing import Stopped
 from tailrace.ops.clock import Clock
+from tailrace.world import WorldDenied, WorldError
 
 QUEUE, LEDGER, FILE, ARCHIVE = "queue", "ledger", "file", "archive"  # services, as metrics name them
 AWAY_S: Final = 60.0  # a service that failed a call so lately counts as away: a retry waits up to 10 s

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
+from tailrace.world import WorldDenied, WorldError
 
 EXTENSIONS: Final = 3  # in the time that a message is kept from others
 TOO_LATE: Final = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue"})  # of a message not ours any more

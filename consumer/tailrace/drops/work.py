@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.drops.archive import Archive, refusal
 from tailrace.drops.calls import ARCHIVE, FILE, LEDGER, QUEUE, Calls
 from tailrace.drops.items import DONE, GONE, KEPT_S, NOBODY, REFUSED, FileItems
@@ -32,6 +31,7 @@ from tailrace.files import (
 from tailrace.filing import Begun, Filing, Stopped
 from tailrace.ops import failures
 from tailrace.ops.clock import Clock
+from tailrace.world import WorldDenied, WorldError
 
 COUNTS: Final = ("received", "stored", "rejected", "filtered")  # of events, in a file's item
 BUSY_SOON: Final = 2  # so many times a message whose file another works on comes again as soon as it may be free

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Never, NoReturn
 
 from tailrace import settings as settings_module
-from tailrace.commit.ports import WorldError
 from tailrace.kcl.daemon import Daemon
 from tailrace.kcl.protocol import (
     ACTIONS,
@@ -35,6 +34,7 @@ from tailrace.nouns import START, Identity, mark, unmark
 from tailrace.ops import failures, logs
 from tailrace.ops.clock import Clock, SystemClock
 from tailrace.shard import Shard
+from tailrace.world import WorldError
 
 GRACE_MARGIN_S = 5.0  # of the daemon's grace, kept for the checkpoint and the goodbye
 RESOLVE_LOOK_S = 5.0  # how often a stopped shard looks whether a person has decided

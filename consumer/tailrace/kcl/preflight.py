@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from tailrace.commit import committed, switches
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key, lanes_prefix
-from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.commit.ports import LedgerStore
 from tailrace.kcl import jars, java, refusals
 from tailrace.kcl.properties import First
 from tailrace.nouns import LAKE, Destination
 from tailrace.ops import logs
 from tailrace.ops.clock import Clock
 from tailrace.settings import Settings, SettingsError
+from tailrace.world import WorldError
 
 if TYPE_CHECKING:
     from tailrace.edition import Edition

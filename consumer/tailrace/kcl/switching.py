@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Final, Never
 
 from tailrace.commit import switches
-from tailrace.commit.ports import LedgerStore, Say, WorldDenied, WorldError
+from tailrace.commit.ports import LedgerStore, Say
 from tailrace.commit.switches import Order
 from tailrace.nouns import Identity
 from tailrace.settings import Settings
 from tailrace.shard import Shard
+from tailrace.world import WorldDenied, WorldError
 
 COLLECTED_LOOKS: Final = 12  # the collector is off in a child; a shard without records would gather what looks leave
 

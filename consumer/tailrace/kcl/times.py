@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.commit.ports import WorldError
 from tailrace.nouns import END, SUB_MAX, mark
 from tailrace.ops import aws
 from tailrace.settings import Settings
+from tailrace.world import WorldError
 
 READS_MAX: Final = 1000  # an answer may be empty and yet not the last
 

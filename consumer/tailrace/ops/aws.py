@@ -26,7 +26,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from tailrace.commit.ports import WorldDenied, WorldError
+from tailrace.world import WorldDenied, WorldError
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15

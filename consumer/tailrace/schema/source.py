@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
-from tailrace.commit.ports import WorldError
 from tailrace.schema.book import BookError
 from tailrace.settings import Settings
+from tailrace.world import WorldError
 
 S3: Final = "s3://"
 FILES_MAX: Final = 10_000  # looked at in one folder

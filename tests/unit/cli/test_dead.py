@@ -23,13 +23,13 @@ from tailrace.cli.dead import Work
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import app_key
-from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import Destination, Identity
 from tailrace.sinks.forward import dead
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
 from tailrace.sinks.forward.target import Failure, Limits
 from tailrace.sinks.lake.places.directory import DirectoryPlace
+from tailrace.world import WorldDenied
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:there"
 THERE, IDENTITY = Destination("there", "sqs", QUEUE), Identity("clicks", "epoch", "shard-0")

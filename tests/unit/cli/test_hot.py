@@ -19,10 +19,10 @@ from support.dynamodb_local import dynamodb_local
 from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
 from support.hot_table import FOREVER
 from tailrace.cli import main
-from tailrace.commit.ports import WorldError
 from tailrace.ops.clock import SystemClock
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.publish import Publisher
+from tailrace.world import WorldError
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 AGGREGATES = [{"name": "types", "key": ["tenant", "type"], "window": "hour", "measures": {"n": {"op": "count"}}}]

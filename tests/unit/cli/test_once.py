@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tailrace.cli.once import add_metrics, told
-from tailrace.commit.ports import WorldError
+from tailrace.world import WorldError
 
 
 def read(file: Path) -> dict[str, float]:

@@ -17,10 +17,10 @@ from tailrace import cli
 from tailrace.cli import quarantine, selection
 from tailrace.cli.selection import moment
 from tailrace.commit.ledger_sqlite import SqliteLedger
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.commit.redrives import Redrives
 from tailrace.nouns import Record
 from tailrace.settings import SettingsError
+from tailrace.world import WorldDenied, WorldError
 
 SECRET = "Ada Lovelace"
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.small_lake import SmallLake
 from tailrace.cli import main, selection
-from tailrace.commit.ports import WorldDenied
+from tailrace.world import WorldDenied
 
 COMMANDS = (("audit",), ("where", "a-1"), ("compact",), ("resolve",), ("quarantine", "stats"))
 

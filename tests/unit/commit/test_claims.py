@@ -21,9 +21,10 @@ from support.ministack import ministack
 from tailrace.commit.claims import LedgerClaims
 from tailrace.commit.claims_dynamodb import DynamoClaims, create_table
 from tailrace.commit.ledger_sqlite import SqliteLedger
-from tailrace.commit.ports import Claims, WorldDenied, WorldError
+from tailrace.commit.ports import Claims
 from tailrace.commit.stores import claims_of
 from tailrace.settings import Aws, Dedup, Settings
+from tailrace.world import WorldDenied, WorldError
 
 Open = Callable[[], Claims]  # another way to the same keys
 

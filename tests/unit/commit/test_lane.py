@@ -17,8 +17,8 @@ from tailrace.commit.batch import part_of
 from tailrace.commit.lane import Lane
 from tailrace.commit.ledger import LaneLedger
 from tailrace.commit.plan import Item, commit_name
-from tailrace.commit.ports import WorldError
 from tailrace.nouns import Record, mark
+from tailrace.world import WorldError
 
 
 @contextmanager

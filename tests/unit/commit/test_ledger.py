@@ -8,8 +8,8 @@ from support.memory_plans import item, plan
 from support.memory_ports import MemoryLedger, MemoryPlace
 from tailrace.commit.ledger import BytesBody, LaneLedger
 from tailrace.commit.plan import PLAN_INLINE_BYTES_MAX, Item, lane_key, shelf_name
-from tailrace.commit.ports import WorldError
 from tailrace.nouns import Identity
+from tailrace.world import WorldError
 
 IDENTITY = Identity("stream", "epoch", "shard")
 KEY = lane_key(IDENTITY, "lake")

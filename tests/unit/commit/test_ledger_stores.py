@@ -19,10 +19,11 @@ from support.ministack import ministack
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.ledger_sqlite import SqliteLedger
 from tailrace.commit.plan import Counts, Item, Plan, item_from_dict, item_to_dict
-from tailrace.commit.ports import LedgerStore, WorldDenied, WorldError
+from tailrace.commit.ports import LedgerStore
 from tailrace.commit.stores import ledger_of
 from tailrace.nouns import mark
 from tailrace.settings import Aws, Ledger, Settings
+from tailrace.world import WorldDenied, WorldError
 
 Open = Callable[[], LedgerStore]  # another connection to the same ledger
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailrace.commit.patience import FIRST_WAIT_S, LONGEST_WAIT_S, Patience
-from tailrace.commit.ports import WorldError
+from tailrace.world import WorldError
 
 ERROR = WorldError("away")
 

@@ -8,8 +8,8 @@ import pytest
 
 from support.faked_drops import World, record
 from support.memory_ports import MemoryLedger
-from tailrace.commit.ports import WorldError
 from tailrace.drops.items import DONE
+from tailrace.world import WorldError
 
 
 def test_a_queue_that_is_away_is_asked_again_and_at_last_said() -> None:

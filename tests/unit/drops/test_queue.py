@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from support.faked_drops import Queue
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.drops.queue import Message, SqsQueue, kept
+from tailrace.world import WorldDenied, WorldError
 
 
 def test_a_message_is_kept_for_as_long_as_the_work_takes_whatever_the_queue_says() -> None:

@@ -13,11 +13,11 @@ from tailrace.cli import main
 from tailrace.commit import claims_dynamodb
 from tailrace.commit.ledger_dynamodb import DynamoLedger, create_table
 from tailrace.commit.plan import app_key, lane_key
-from tailrace.commit.ports import WorldError
 from tailrace.commit.switches import Switch, Switches
 from tailrace.kcl import preflight, refusals
 from tailrace.kcl.preflight import Refused
 from tailrace.nouns import Identity, mark
+from tailrace.world import WorldError
 
 NOW_MS = 1_800_000_000_000
 

@@ -7,10 +7,10 @@ from typing import Never, cast
 
 import pytest
 
-from tailrace.commit.ports import WorldError
 from tailrace.commit.switches import Order, Skip
 from tailrace.kcl.switching import Look, Obey, Orders
 from tailrace.shard import Shard
+from tailrace.world import WorldError
 
 PAUSED = Order(paused="it is mended")
 

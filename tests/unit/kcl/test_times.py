@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tailrace.commit.ports import WorldError
 from tailrace.kcl import times
 from tailrace.nouns import END, SUB_MAX, mark
 from tailrace.ops import aws
 from tailrace.settings import Settings
+from tailrace.world import WorldError
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
+from tailrace.world import WorldDenied, WorldError
 
 
 def refused(code: str, status: int, request: str = "") -> ClientError:

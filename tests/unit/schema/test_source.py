@@ -11,11 +11,11 @@ import boto3
 import pytest
 
 from support.ministack import ministack
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.schema import source
 from tailrace.schema.book import BookError
 from tailrace.schema.source import Files
 from tailrace.settings import Aws, Settings
+from tailrace.world import WorldDenied, WorldError
 
 
 def is_json(path: str) -> bool:

@@ -15,11 +15,12 @@ import orjson
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
 from tailrace.commit.plan import Plan, stem
-from tailrace.commit.ports import Place, Say, WorldDenied, WorldError
+from tailrace.commit.ports import Place, Say
 from tailrace.commit.protocol import meta
 from tailrace.nouns import Destination, Identity
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
+from tailrace.world import WorldDenied, WorldError
 
 FOLDER: Final = "_dead"
 SUFFIX: Final = ".jsonl"

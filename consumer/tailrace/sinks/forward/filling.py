@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import Plan
-from tailrace.commit.ports import Body, CommitFacts
+from tailrace.commit.plan import CommitFacts, Plan
+from tailrace.commit.ports import Body
 from tailrace.nouns import Rows, Table
 from tailrace.sinks.forward.dead import DeadLetters
 from tailrace.sinks.forward.messages import Message, in_order, messages_of, order

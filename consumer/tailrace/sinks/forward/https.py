@@ -20,13 +20,13 @@ import urllib3
 from msgspec import Meta, field
 from urllib3.exceptions import HTTPError, LocationParseError
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
 from tailrace.settings import KIB, MIB, Aws, SettingsError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Parallel, refused
 from tailrace.sinks.forward.secrets import secret
 from tailrace.sinks.forward.target import Failure, Limits, Result, Unfit, shortened
+from tailrace.world import WorldDenied, WorldError
 
 CONTENT: Final = frozenset({400, 413, 415, 422})  # what was sent is at fault
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

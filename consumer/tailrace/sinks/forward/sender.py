@@ -14,10 +14,11 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
-from tailrace.commit.ports import Say, WorldDenied, WorldError
+from tailrace.commit.ports import Say
 from tailrace.ops.clock import Clock
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.target import Failure, Limits, Result, Target, Unfit
+from tailrace.world import WorldDenied, WorldError
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from tailrace.commit.ports import Say, WorldDenied
+from tailrace.commit.ports import Say
 from tailrace.nouns import Destination
 from tailrace.ops.clock import Clock
 from tailrace.settings import Aws, Settings
@@ -18,6 +18,7 @@ from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.options import Common, Keyed, Parallel, options_of
 from tailrace.sinks.forward.sender import Sender
 from tailrace.sinks.forward.target import Target, Unfit
+from tailrace.world import WorldDenied
 
 TARGETS: Final[Mapping[str, str]] = {
     "sqs": "tailrace.sinks.forward.sqs",

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, Final
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Say, WorldDenied, WorldError
+from tailrace.commit.ports import Say
 from tailrace.ops.clock import Clock
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.aggregates import together
@@ -27,6 +27,7 @@ from tailrace.sinks.hot.deltas import Delta
 from tailrace.sinks.hot.options import Alert, Options
 from tailrace.sinks.hot.table import Clause, Key, Table, Update
 from tailrace.sinks.hot.values import Item, Value
+from tailrace.world import WorldDenied, WorldError
 
 SWEEP_S: Final = 60.0
 SWEPT_MAX: Final = 100  # at once

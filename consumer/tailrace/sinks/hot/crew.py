@@ -8,7 +8,8 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import Say, WorldError
+from tailrace.commit.ports import Say
+from tailrace.world import WorldError
 
 THREADS: Final = 12
 T = TypeVar("T")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 from tailrace.ops.wire import Wire
 from tailrace.sinks.hot.keys import GSI, GSI_PK, GSI_SK, PK, SK, TTL
 from tailrace.sinks.hot.table import Clause, Key, Update
 from tailrace.sinks.hot.values import Item, attribute, attributes, item_of
+from tailrace.world import WorldDenied, WorldError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -17,9 +17,9 @@ from threading import BoundedSemaphore, Thread
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import logs
 from tailrace.sinks.hot.read import Reader, dumped
+from tailrace.world import WorldDenied, WorldError
 
 AT_ONCE: Final = 16  # answers that are looked up
 CONNECTIONS: Final = 128

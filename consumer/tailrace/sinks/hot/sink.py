@@ -14,8 +14,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import Plan
-from tailrace.commit.ports import Body, CommitFacts, Say, WorldDenied, WorldError
+from tailrace.commit.plan import CommitFacts, Plan
+from tailrace.commit.ports import Body, Say
 from tailrace.nouns import Destination, Identity, Rows
 from tailrace.settings import Settings
 from tailrace.sinks.destinations import Around
@@ -28,6 +28,7 @@ from tailrace.sinks.hot.options import Options, options_of
 from tailrace.sinks.hot.publish import Publisher
 from tailrace.sinks.hot.table import Table
 from tailrace.sinks.hot.values import Item
+from tailrace.world import WorldDenied, WorldError
 
 PUTS_MAX: Final = 25  # items of one BatchWriteItem
 PUT_CHARS_MAX: Final = 1_200_000  # of their bodies: one character may be 12 bytes on its way, and 16 MB may go at once

@@ -14,8 +14,8 @@ import pyarrow as pa
 from tailrace.commit.committed import StoredObject, encode
 from tailrace.commit.ledger import BytesBody
 from tailrace.commit.patience import Patience
-from tailrace.commit.plan import Plan, commit_name
-from tailrace.commit.ports import Body, CommitFacts
+from tailrace.commit.plan import CommitFacts, Plan, commit_name
+from tailrace.commit.ports import Body
 from tailrace.nouns import Identity, Rows, Table
 from tailrace.settings import MIB, Lake
 from tailrace.sinks.lake.folder import Folder, file_of

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from tailrace.commit.audit_compacted import Contents
 from tailrace.commit.committed import ARCHIVE, CommitFile, Shard, StoredObject, commits_of, told_once
 from tailrace.commit.compacted import NOTHING, View
-from tailrace.commit.ports import CommitFacts, Place
+from tailrace.commit.plan import CommitFacts
+from tailrace.commit.ports import Place
 from tailrace.nouns import SEQUENCE_DIGITS, SUB_DIGITS, mark
 from tailrace.sinks.lake.groups import Group, opened
 

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.commit.patience import Patience, Time
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 from tailrace.sinks.redshift.fitting import Held, held
+from tailrace.world import WorldDenied, WorldError
 
 FIRST_LOOK_S: Final = 0.2
 LONGEST_LOOK_S: Final = 5.0

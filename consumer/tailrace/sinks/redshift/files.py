@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from tailrace.commit.committed import StoredObject
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.ports import Place, WorldError
+from tailrace.commit.ports import Place
 from tailrace.nouns import Table
 from tailrace.sinks.lake.groups import parquet
 from tailrace.sinks.redshift import fitting
 from tailrace.sinks.redshift.fitting import Held
+from tailrace.world import WorldError
 
 FOLDER: Final = "_loads"
 CODEC: Final = "snappy"

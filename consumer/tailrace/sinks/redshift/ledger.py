@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailrace.commit.patience import Patience
-from tailrace.commit.ports import LedgerStore, WorldError
+from tailrace.commit.ports import LedgerStore
 from tailrace.commit.rules import Already, Refused
 from tailrace.sinks.redshift.plan import Item, from_dict, to_dict
 from tailrace.sinks.redshift.rules import Verdict
+from tailrace.world import WorldError
 
 Law = Callable[[Item], Verdict]
 

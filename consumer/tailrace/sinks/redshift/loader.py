@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from tailrace.commit.committed import ARCHIVE, CommitFile, CommitFileError, Shard, commits_of, told_once
 from tailrace.commit.compacted import View
-from tailrace.commit.ports import Place, Say, WorldError
+from tailrace.commit.ports import Place, Say
 from tailrace.ops.clock import Clock
 from tailrace.sinks.ddl.model import DdlError
 from tailrace.sinks.redshift import plan, rules, statements
@@ -25,6 +25,7 @@ from tailrace.sinks.redshift.files import Changed, Files, Unfit
 from tailrace.sinks.redshift.filling import Columns, Filling, Ready
 from tailrace.sinks.redshift.ledger import LoadLedger
 from tailrace.sinks.redshift.plan import Load, Marks, Pending
+from tailrace.world import WorldError
 
 TRIES_MAX: Final = 5  # of one load whose place another loader moves, or whose files are compacted, meanwhile
 

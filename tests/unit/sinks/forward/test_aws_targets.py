@@ -13,7 +13,6 @@ import pytest
 
 from support.memory_target import Ear, Time, messages
 from support.ministack import ministack
-from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import Destination
 from tailrace.ops import aws
 from tailrace.settings import Aws, Settings, SettingsError
@@ -21,6 +20,7 @@ from tailrace.sinks.forward import sink
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
 from tailrace.sinks.forward.target import Unfit
+from tailrace.world import WorldDenied
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
 

@@ -11,9 +11,9 @@ from support.forwarding import IDENTITY, THERE, Lane, patience, positions, rows
 from support.memory_plans import plan
 from support.memory_ports import MemoryPlace
 from support.memory_target import MemoryTarget, Time
-from tailrace.commit.ports import WorldError
 from tailrace.sinks.forward import dead
 from tailrace.sinks.forward.target import Limits
+from tailrace.world import WorldError
 
 LIMITS = Limits(4, 10_000, 5_000)
 

@@ -12,12 +12,12 @@ import pytest
 
 from support.http_service import Answer, Call, Service, serving
 from support.memory_target import Ear, Time, messages
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
 from tailrace.settings import Aws, Settings, SettingsError
 from tailrace.sinks.forward import sink
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import Letter
+from tailrace.world import WorldDenied, WorldError
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from support.memory_target import ShortWay, messages
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination
 from tailrace.settings import Aws
 from tailrace.sinks.forward import sink
 from tailrace.sinks.forward.target import Failure, Unfit
+from tailrace.world import WorldDenied, WorldError
 
 
 class Stub:

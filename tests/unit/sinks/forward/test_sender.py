@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from support.memory_target import Ear, Fate, MemoryTarget, Time, messages, pauses, sender
-from tailrace.commit.ports import WorldError
 from tailrace.sinks.forward.messages import Message
 from tailrace.sinks.forward.sender import ASKED_EVERY_S, IN_VAIN_MAX, LONGEST_WAIT_S, Sender, Trouble
 from tailrace.sinks.forward.target import Failure, Limits
+from tailrace.world import WorldError
 
 LIMITS = Limits(10, 1000, 500)
 

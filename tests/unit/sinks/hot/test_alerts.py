@@ -10,11 +10,11 @@ import pytest
 
 from support.hot_rows import START_S, TOPIC, Published, Tier, options, row, rows_of
 from support.memory_table import MemoryTable
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.alerts import AWAY_S, OUTLIVES_S, SLOW_S, SWEEP_S, SWEEPING_S, SWEPT_MAX, pending
 from tailrace.sinks.hot.options import DAY_S, Options
 from tailrace.sinks.hot.read import Reader
+from tailrace.world import WorldDenied, WorldError
 
 ANN = keys.user_pk("north", "ann")
 ITEM = (ANN, "ALERT#busy#2026-01-31")

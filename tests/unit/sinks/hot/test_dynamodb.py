@@ -11,7 +11,6 @@ import pytest
 from support.hot_rows import Tier, options, row, rows_of
 from support.hot_table import FOREVER, REGION, hot_tables
 from support.memory_table import MemoryTable
-from tailrace.commit.ports import WorldDenied
 from tailrace.nouns import Destination
 from tailrace.ops import aws
 from tailrace.settings import Aws, Settings
@@ -22,6 +21,7 @@ from tailrace.sinks.hot.events import ITEM_BYTES_MAX
 from tailrace.sinks.hot.keys import GSI_PK, GSI_SK, PK, SK
 from tailrace.sinks.hot.table import Clause, Table, Update
 from tailrace.sinks.hot.values import Item, Value, size
+from tailrace.world import WorldDenied
 
 Make = Callable[[], DynamoTable]
 KEY = ("P", "S")

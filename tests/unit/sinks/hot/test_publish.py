@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from support.ministack import ministack
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 from tailrace.settings import Aws
 from tailrace.sinks.hot.publish import ID, Publisher
+from tailrace.world import WorldDenied, WorldError
 
 REGION, ACCOUNT = "eu-west-1", "000000000000"
 

@@ -13,11 +13,11 @@ import pytest
 
 from support.hot_rows import TOPIC, Published, Tier, options, row, rows_of
 from support.hot_table import FOREVER, hot_tables
-from tailrace.commit.ports import WorldError
 from tailrace.ops.clock import SystemClock
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.dynamodb import DynamoTable
 from tailrace.sinks.hot.read import Reader
+from tailrace.world import WorldError
 
 Make = Callable[[], DynamoTable]
 USERS = 20

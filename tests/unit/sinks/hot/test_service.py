@@ -17,11 +17,11 @@ import pytest
 
 from support.hot_rows import START_S, Tier, options, row, rows_of
 from support.memory_table import MemoryTable
-from tailrace.commit.ports import WorldError
 from tailrace.sinks.hot import keys
 from tailrace.sinks.hot.options import Options
 from tailrace.sinks.hot.read import Reader
 from tailrace.sinks.hot.service import Service, Wrong, answer
+from tailrace.world import WorldError
 
 TOKEN = "0123456789abcdef"
 OPTIONS = options()

@@ -15,13 +15,13 @@ import pytest
 from support.hot_rows import START_S, Tier, options, plan, row, rows_of
 from support.memory_ports import MemoryPlace
 from support.memory_table import MemoryTable
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.nouns import Destination, Identity, Rows
 from tailrace.ops.clock import SystemClock
 from tailrace.settings import Settings, SettingsError
 from tailrace.sinks.destinations import Around, check, sink_of
 from tailrace.sinks.hot import deltas, keys
 from tailrace.sinks.hot.values import Item
+from tailrace.world import WorldDenied, WorldError
 
 ANN = keys.user_pk("north", "ann")
 

@@ -26,8 +26,7 @@ from support.small_lake import (
 from tailrace.commit.batch import part_of
 from tailrace.commit.committed import CommitFileError, StoredObject, decode, told_once
 from tailrace.commit.ledger_sqlite import SqliteLedger
-from tailrace.commit.plan import stem
-from tailrace.commit.ports import CommitFacts
+from tailrace.commit.plan import CommitFacts, stem
 from tailrace.nouns import Identity, Rows
 from tailrace.sinks.lake.avro_read import Container
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format

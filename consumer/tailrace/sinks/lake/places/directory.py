@@ -23,8 +23,9 @@ from typing import BinaryIO, NoReturn
 import pyarrow as pa
 
 from tailrace.commit.committed import SUFFIXES
-from tailrace.commit.ports import Body, Head, WorldDenied, WorldError
+from tailrace.commit.ports import Body, Head
 from tailrace.sinks.lake.groups import said
+from tailrace.world import WorldDenied, WorldError
 
 OWN = ".tailrace"  # temporary files and the lock; no part of the lake
 SWEEP_AGE_S = 24 * 3600  # a temporary file so old belongs to no one who lives

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from tailrace.commit.compaction import SWEPT
-from tailrace.commit.ports import Body, Head, WorldDenied, WorldError
+from tailrace.commit.ports import Body, Head
 from tailrace.ops import aws
+from tailrace.world import WorldDenied, WorldError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

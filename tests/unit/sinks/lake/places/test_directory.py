@@ -14,11 +14,12 @@ import pytest
 
 from support.small_lake import PAGE_VIEW, page_views, records
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.ports import Body, WorldDenied, WorldError
+from tailrace.commit.ports import Body
 from tailrace.sinks.lake.folder import Folder
 from tailrace.sinks.lake.formats import AVRO, PARQUET, Format
 from tailrace.sinks.lake.places.directory import OWN, SWEEP_AGE_S, DirectoryPlace
 from tailrace.sinks.lake.spool import Budget
+from tailrace.world import WorldDenied, WorldError
 
 NAME = "t/v1/dt=2027-01-15/hh=12/e-s-h-0000000001.parquet"
 

@@ -11,12 +11,12 @@ from botocore.stub import ANY, Stubber
 
 from tailrace.commit.compaction import SWEPT
 from tailrace.commit.ledger import BytesBody
-from tailrace.commit.ports import WorldDenied, WorldError
 from tailrace.ops import aws
 from tailrace.settings import Aws, Lake, Settings
 from tailrace.sinks.lake.places import place_of
 from tailrace.sinks.lake.places.directory import DirectoryPlace
 from tailrace.sinks.lake.places.s3 import PUT_BYTES_MAX, SWEPT_TAG, S3Place
+from tailrace.world import WorldDenied, WorldError
 
 
 class Answers:
