@@ -9,6 +9,7 @@ has it.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from tailrace.ops import aws
 
 REFUSED_MIN: Final = 300
 SPOKEN: Final = frozenset({"__type", "message", "Message"})  # of a refusal, which the parser takes
-NO_DELAY: Final = (6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY: else the body waits for the header's acknowledgement
+NO_DELAY: Final = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits until its headers are acknowledged
 
 
 class Wire:
